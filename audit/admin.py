@@ -1,0 +1,67 @@
+"""The audit trail for operators, and admin pages that write to it."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from audit.models import AuditEvent
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+
+M = TypeVar("M", bound=Model)
+
+
+class CodeFilter(RecentValuesFilter):
+    title = parameter_name = "code"
+
+
+class ActorFilter(RecentValuesFilter):
+    title = parameter_name = "actor"
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyModelAdmin[AuditEvent]):
+    paginator = BoundedPaginator
+    list_display = ("when", "code", "action", "actor", "object_type", "object_id", "patient_id", "source_ip")
+    list_filter = (CodeFilter, ActorFilter, "recorded_at")
+
+    @admin.display(description="recorded at")
+    def when(self, event: AuditEvent) -> SafeString | str:
+        return timestamp(event.recorded_at)
+
+
+class AuditedModelAdmin(admin.ModelAdmin[M]):
+    """An editable page. Additions and changes become audit events with the names of the fields, not their values."""
+
+    def log_addition(self, request: HttpRequest, obj: M, message: Any) -> LogEntry:
+        self._record(request, AuditEvent.Action.CREATE, "add", obj, message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: M, message: Any) -> LogEntry:
+        self._record(request, AuditEvent.Action.UPDATE, "change", obj, message)
+        return super().log_change(request, obj, message)
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False  # clinical rows and the audit trail refer to it
+
+    def _record(self, request: HttpRequest, action: AuditEvent.Action, verb: str, obj: M, message: Any) -> None:
+        AuditEvent.objects.record(
+            action,
+            f"{self.opts.model_name}.{verb}",
+            actor=operator(request),
+            request=request,
+            object_type=str(self.opts.model_name),
+            object_id=obj.pk,
+            detail={"fields": changed_fields(message)},
+        )
+
+
+def changed_fields(message: list[Mapping[str, Any]] | str) -> list[str]:
+    """Return the field labels in the admin's change message."""
+    if isinstance(message, str):
+        return [message]
+    return [str(field) for part in message for field in part.get("changed", {}).get("fields", ())]

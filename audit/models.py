@@ -1,0 +1,92 @@
+"""What people and machines did. Rows are inserted, never changed: a trigger refuses anything else."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import models
+from django.http import HttpRequest
+
+from epicops.bulk import copy_rows
+
+
+class MachineAction(NamedTuple):
+    """What a worker did to one object; see the columns of AuditEvent."""
+
+    action: str
+    code: str
+    actor: str
+    patient_id: int | None
+    object_type: str
+    object_id: str
+
+
+class AuditEventManager(models.Manager["AuditEvent"]):
+    def record(
+        self,
+        action: str,
+        code: str,
+        *,
+        actor: AbstractBaseUser | str,
+        request: HttpRequest | None = None,
+        patient_id: int | None = None,
+        object_type: str = "",
+        object_id: object = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> "AuditEvent":
+        """Write one event in the transaction at hand, so that what is not recorded does not happen.
+
+        `detail` holds counts and internal ids only, never patient data.
+        """
+        person = isinstance(actor, AbstractBaseUser)
+        return self.create(
+            action=action,
+            code=code,
+            actor_id=actor.pk if person else None,
+            actor=actor.get_username() if person else actor,
+            patient_id=patient_id,
+            object_type=object_type,
+            object_id=str(object_id),
+            source_ip=request.META.get("REMOTE_ADDR") or None if request is not None else None,
+            detail=dict(detail or {}),
+        )
+
+    def record_machine(self, actions: Iterable[MachineAction]) -> None:
+        """Write a worker's events by COPY."""
+        copy_rows(AuditEvent, (*MachineAction._fields, "detail"), ((*action, "{}") for action in actions))
+
+
+class AuditEvent(models.Model):
+    """One action. Holds internal ids only: no names, MRNs, message text or values."""
+
+    class Action(models.TextChoices):  # FHIR R4 AuditEvent.action
+        CREATE = "C", "Create"
+        READ = "R", "Read"
+        UPDATE = "U", "Update"
+        DELETE = "D", "Delete"
+        EXECUTE = "E", "Execute"
+
+    recorded_at = models.DateTimeField(db_default=models.functions.Now())
+    action = models.CharField(max_length=1, choices=Action)
+    code = models.CharField(max_length=40, help_text="What was done, for example message.replay")
+    # No foreign key: the record outlives the account.
+    actor_id = models.BigIntegerField(null=True, help_text="User id; empty for a machine")
+    actor = models.CharField(max_length=150, help_text="User name or worker at that time")
+    patient_id = models.BigIntegerField(null=True)
+    object_type = models.CharField(max_length=60, blank=True)
+    object_id = models.CharField(max_length=64, blank=True)
+    source_ip = models.GenericIPAddressField(null=True)
+    detail = models.JSONField(default=dict)
+
+    objects = AuditEventManager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=["recorded_at"], name="audit_by_time"),  # the admin's date filter
+            models.Index(fields=["patient_id", "-id"], name="audit_by_patient"),  # who saw patient X
+            models.Index(fields=["object_type", "object_id"], name="audit_by_object"),  # a message's history
+        )
+
+    def __str__(self) -> str:
+        return f"{self.code} by {self.actor}"

@@ -1,0 +1,35 @@
+"""JSON logs, one event one line. Nothing in them identifies a patient."""
+
+import logging.config
+
+import structlog
+
+
+def logging_config(level: int) -> None:
+    """Send every logger's records to stderr as JSON lines at or above `level`."""
+    shared = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "json": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder()],
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        structlog.processors.dict_tracebacks,
+                        structlog.processors.JSONRenderer(),
+                    ],
+                },
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+            "root": {"handlers": ["stderr"], "level": level},
+            # python-hl7 logs field content on a bad escape: that is PHI.
+            "loggers": {"hl7": {"level": "CRITICAL"}},
+        },
+    )

@@ -1,0 +1,66 @@
+"""Entrances, as on a hospital's front: which roles may come in where, and what a session is bound to at login."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+from epicops.passive import is_passive
+
+HYPERSPACE: Final = "Hyperspace"
+ROLES: Final = {HYPERSPACE: frozenset({"physician", "nurse", "charge_nurse"})}
+
+ENDED = "Your session has ended, as it does after 30 minutes without activity. Sign in to go on where you were."
+
+View = Callable[..., HttpResponseBase]
+
+
+class PortalRequest(HttpRequest):
+    """A request of somebody who signed in at a portal."""
+
+    user: AbstractUser  # type: ignore[assignment]  # nobody anonymous
+
+
+def bind(request: HttpRequest, *, role: str, department: str, portal: str) -> None:
+    """Write into the session what its holder may do; the wire contract shows these fields to other systems."""
+    request.session.update({"role": role, "department": department, "portal": portal})
+
+
+def portal_required(portal: str) -> Callable[[View], View]:
+    """Let in who signed in at this portal in one of its roles: others get the login page, or 403.
+
+    Both are read from the session, which has been loaded in one round trip, not from the user's row.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return sign_in(request)
+            session = request.session
+            if session.get("portal") != portal or session.get("role") not in ROLES[portal]:
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Send a person to the login page and back; tell a poll, which can do neither, by 401."""
+    if is_passive(request):
+        response = render(request, "401.html", status=401)
+        response["WWW-Authenticate"] = "Session"  # RFC 9110, 15.5.2: a 401 names a scheme
+        return response
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        messages.info(request, ENDED)
+    return redirect_to_login(request.get_full_path())

@@ -1,0 +1,66 @@
+"""The only place that builds Redis clients: every one states its timeouts and its retries.
+
+redis-py's defaults range from none to ten retries depending on how a client was made, and `socket_timeout`
+counts per read, not per command. A timed-out write may have been applied: writes are never retried here.
+"""
+
+import functools
+from typing import Any
+
+import redis.asyncio
+from django.conf import settings
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+__all__ = ["AsyncRedis", "Redis", "async_queue_client", "cache_pool_options", "queue_client", "queue_web_client", "sessions_client"]
+
+AsyncRedis = redis.asyncio.Redis
+
+WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
+WORKER_TIMEOUT = 5.0  # seconds; a claim may move 1,000 large messages
+
+LEAN: dict[str, Any] = {  # one round trip to connect instead of six
+    "driver_info": None,
+    "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+}
+
+
+def _options(timeout: float, *, retries: int) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": min(timeout, 1.0),
+        "retry": Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
+        **LEAN,
+    }
+
+
+def cache_pool_options() -> dict[str, Any]:
+    """Options of django-redis' pool. Reads and idempotent writes: one retry when a pooled connection was cut."""
+    return _options(WEB_TIMEOUT, retries=1)
+
+
+@functools.cache
+def sessions_client() -> Redis:
+    """Client of the sessions role, for web requests."""
+    return Redis.from_url(settings.EPICOPS_REDIS_SESSIONS_URL, **_options(WEB_TIMEOUT, retries=1))
+
+
+@functools.cache
+def queue_client() -> Redis:
+    """Client of the queue role, for workers and commands. Never retries: a push might count twice."""
+    return Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **_options(WORKER_TIMEOUT, retries=0))
+
+
+@functools.cache
+def queue_web_client() -> Redis:
+    """Client of the queue role for pages, which only read: a person waits."""
+    return Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **_options(WEB_TIMEOUT, retries=1))
+
+
+def async_queue_client() -> redis.asyncio.Redis:
+    """Client of the queue role for the listener's event loop; the caller closes it."""
+    options = _options(WORKER_TIMEOUT, retries=0) | {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
+    return redis.asyncio.Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **options)

@@ -1,0 +1,177 @@
+"""Django settings of epicops, read from the environment; docs/configuration.md lists every variable.
+
+Every secret may instead come from the file named by the variable with `_FILE` added. A missing or wrong
+value stops the process with a message that names the variable and never its value.
+"""
+
+from pathlib import Path
+
+import django_stubs_ext
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError
+from psycopg.conninfo import conninfo_to_dict
+
+from epicops.logs import logging_config
+from epicops.redis_client import cache_pool_options
+
+django_stubs_ext.monkeypatch()  # lets class bases name their model: ModelAdmin[Unit]
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env(prefix="EPICOPS_")
+
+
+def secret(name: str) -> str:
+    """Return EPICOPS_<name>, or the content of the file named by EPICOPS_<name>_FILE."""
+    try:
+        if (path := env.path(f"{name}_FILE", None)) is not None:
+            return path.read_text().strip()
+        return env.str(name, validate=bool)
+    except (EnvError, OSError) as error:
+        raise ImproperlyConfigured(f"EPICOPS_{name} (or EPICOPS_{name}_FILE) is missing or unreadable") from error
+
+
+def database(url: str) -> dict[str, object]:
+    """Translate a libpq URL or connection string into Django's DATABASES entry."""
+    parts = conninfo_to_dict(url)
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    entry = {key: str(parts.pop(part, "") or "") for key, part in names.items()}
+    keepalives = {"connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **entry,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**keepalives, "application_name": "epicops", **parts},
+    }
+
+
+SECRET_KEY = secret("SECRET_KEY")
+DEBUG = env.bool("DEBUG", False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+
+DATABASES = {"default": database(secret("DATABASE_URL"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
+EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")
+EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": EPICOPS_REDIS_CACHE_URL,
+        "TIMEOUT": 60,
+        "KEY_FUNCTION": "epicops.keys.raw_cache_key",
+        "REVERSE_KEY_FUNCTION": "epicops.keys.raw_cache_key_reverse",
+        "OPTIONS": {
+            "SERIALIZER": "vitals.serializer.CompactJSONSerializer",
+            "CONNECTION_POOL_KWARGS": cache_pool_options(),
+        },
+    },
+}
+
+INSTALLED_APPS = [
+    "monitoring",
+    "interconnect",
+    "vitals",
+    "sessions_app",
+    "audit",
+    "epicops.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "epicops.middleware.NoStoreMiddleware",
+    "sessions_app.middleware.ActivitySessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "epicops.urls"
+WSGI_APPLICATION = "epicops.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_USER_MODEL = "sessions_app.User"
+LOGIN_URL = "sessions:login"
+LOGIN_REDIRECT_URL = "hyperspace:units"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+SESSION_ENGINE = "sessions_app.backend"
+SESSION_COOKIE_AGE = 1800  # seconds idle: HIPAA 45 CFR 164.312(a)(2)(iii), automatic logoff
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True  # one clock only, the server's
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_NAME = "sid" if DEBUG else "__Host-sid"
+CSRF_COOKIE_NAME = "csrf" if DEBUG else "__Host-csrf"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+# Messages ride in their own signed cookie, so that showing one does not rewrite the session.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+SECURE_SSL_REDIRECT = not DEBUG
+SECURE_HSTS_SECONDS = 0 if DEBUG else 63_072_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],  # the stock admin's icons
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+if not DEBUG:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
+USE_TZ = True
+
+LOGGING_CONFIG = None
+logging_config(level=env.log_level("LOG_LEVEL", "INFO"))

@@ -1,0 +1,13 @@
+"""Every address of epicops."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="hyperspace:units"), name="home"),
+    path("admin/", admin.site.urls),
+    path("hyperspace/", include("sessions_app.urls")),
+    path("hyperspace/", include("vitals.urls")),
+    path("", include("monitoring.urls")),
+]

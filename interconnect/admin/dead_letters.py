@@ -1,0 +1,95 @@
+"""Dead letters: read why a message could not be applied, and have it delivered again."""
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from epicops.admin_site import ReadOnlyModelAdmin, badge, timestamp
+from interconnect.admin.filters import DeadSenderFilter, DeadTypeFilter, ErrorFilter, StateFilter
+from interconnect.admin.messages import message_panels, sender
+from interconnect.admin.replay import replay
+from interconnect.models import DeadLetter, DeadLetterQuerySet, InboundMessage
+
+REPLAYS = Prefetch("message__replays", InboundMessage.objects.only("id", "status", "replay_of"))
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
+    list_display = ("when", "age", "error", "error_text", "message_type", "sender", "status", "outcome")
+    list_filter = (StateFilter, ErrorFilter, DeadTypeFilter, DeadSenderFilter)
+    list_select_related = ("message",)
+    actions = ("replay_selected",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        return super().get_queryset(request).defer("message__raw").prefetch_related(REPLAYS)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.replay_one)
+        return [path("<int:pk>/replay/", view, name="interconnect_deadletter_replay"), *super().get_urls()]
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.replay_deadletter")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST" and not self.has_replay_permission(request):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+    @admin.action(description="Replay selected", permissions=("replay",))
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        return replay(request, cast("DeadLetterQuerySet", queryset), back=request.get_full_path())
+
+    def replay_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Replay the letter whose page this was asked on, and return there."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_replay_permission(request):
+            raise PermissionDenied
+        letter = get_object_or_404(DeadLetter, pk=pk)
+        page = reverse("admin:interconnect_deadletter_change", args=[letter.pk])
+        return replay(request, DeadLetter.objects.filter(pk=letter.pk), back=f"{page}?{request.GET.urlencode()}")
+
+    def opened(self, request: HttpRequest, obj: DeadLetter) -> dict[str, Any]:
+        may_replay = obj.state == DeadLetter.State.OPEN and self.has_replay_permission(request)
+        return message_panels(request, obj.message) | {"letter": obj, "may_replay": may_replay}
+
+    @admin.display(description="failed at")
+    def when(self, letter: DeadLetter) -> SafeString | str:
+        return timestamp(letter.failed_at)
+
+    @admin.display
+    def age(self, letter: DeadLetter) -> str:
+        return timesince(letter.failed_at, depth=1)
+
+    @admin.display
+    def error(self, letter: DeadLetter) -> SafeString:
+        return format_html("{} <code>{}</code>", letter.error_class, letter.error_path)
+
+    @admin.display(description="type")
+    def message_type(self, letter: DeadLetter) -> str:
+        return letter.message.message_type
+
+    @admin.display
+    def sender(self, letter: DeadLetter) -> str:
+        return sender(letter.message)
+
+    @admin.display(description="state")
+    def status(self, letter: DeadLetter) -> SafeString:
+        return badge(letter.state, letter.get_state_display())
+
+    @admin.display
+    def outcome(self, letter: DeadLetter) -> SafeString:
+        """Link what the replay was delivered as."""
+        links = (
+            (reverse("admin:interconnect_inboundmessage_change", args=[message.pk]), str(message))
+            for message in letter.message.replays.all()
+        )
+        return format_html_join(", ", '<a href="{}">{}</a>', links)

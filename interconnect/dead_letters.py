@@ -1,0 +1,64 @@
+"""Dead letters on their way: out to `interconnect:dlq`, and back in by replay."""
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models.functions import Now
+
+from epicops import keys
+from epicops.redis_client import Redis
+from interconnect.delivery import Delivery
+from interconnect.models import DeadLetter
+
+OUTBOX_SLICE = 200
+
+
+def push_outbox(client: Redis) -> int:
+    """Put dead letters that are not yet on `interconnect:dlq` there, oldest first; return how many.
+
+    A crash between the push and the mark repeats entries: readers tell them apart by `id`.
+    """
+    pushed = 0
+    waiting = DeadLetter.objects.filter(pushed_at=None).select_related("message").order_by("id")
+    while letters := list(waiting[:OUTBOX_SLICE]):
+        client.lpush(keys.DLQ, *(json.dumps(entry(letter), ensure_ascii=False) for letter in letters))
+        pushed += DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters]).update(pushed_at=Now())
+    return pushed
+
+
+def entry(letter: DeadLetter) -> dict[str, Any]:
+    """Return what other systems read on the list; `raw` is text where it is UTF-8, else `raw_base64`."""
+    message = letter.message
+    return {
+        "v": 1,
+        "id": letter.pk,
+        **_body(bytes(message.raw)),
+        "error": {
+            "class": letter.error_class,
+            "code": letter.error_code,
+            "path": letter.error_path,
+            "message": letter.error_text,
+        },
+        "msh10": message.control_id,
+        "type": message.message_type,
+        "failed_at": letter.failed_at.isoformat(),
+        "replay_of": message.replay_of_id,
+    }
+
+
+def _body(raw: bytes) -> dict[str, str]:
+    try:
+        return {"raw": raw.decode()}
+    except UnicodeDecodeError:
+        return {"raw_base64": base64.b64encode(raw).decode()}
+
+
+def requested_replays(limit: int) -> Sequence[Delivery]:
+    """Return the messages an operator wants delivered again, in the order they first came."""
+    letters = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING).select_related("message")
+    return [
+        Delivery(ordinal, bytes(letter.message.raw), replay_of=letter.message_id)
+        for ordinal, letter in enumerate(letters.order_by("message_id")[:limit])
+    ]

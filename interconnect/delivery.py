@@ -1,0 +1,95 @@
+"""One delivery of one message: read once, then applied, skipped or dead."""
+
+import hashlib
+import logging
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from interconnect import er7
+from interconnect.handlers import MessageSkipped, interpret
+from interconnect.models import InboundMessage
+from interconnect.rejected import MessageRejected
+from vitals.events import Event
+
+logger = logging.getLogger(__name__)
+
+Status = InboundMessage.Status
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What is known of a message while its batch is being applied."""
+
+    ordinal: int
+    raw: bytes
+    replay_of: int | None = None
+    header: er7.Header = field(init=False)
+    status: InboundMessage.Status = Status.APPLIED
+    reason: str = ""
+    event: Event | None = None
+    error: MessageRejected | None = None
+    message_id: int = 0  # assigned in the transaction
+    patient_id: int | None = None
+
+    def interpret(self) -> "Delivery":
+        """Read the message; afterwards it has an event to apply, or is skipped or dead."""
+        self.header = er7.peek_header(self.raw)
+        try:
+            self.event, self.reason = interpret(er7.parse(self.raw))
+        except MessageSkipped as skipped:
+            self.status, self.reason = Status.SKIPPED, str(skipped)
+        except MessageRejected as error:
+            self.die(error)
+        except Exception as error:  # noqa: BLE001  the per-message boundary: one message never stops the others
+            self.die(unexpected(error))
+        return self
+
+    def die(self, error: MessageRejected) -> None:
+        """Make this a dead letter."""
+        self.status, self.error, self.event, self.reason = Status.DEAD, error, None, ""
+
+    def row(self, batch_id: object) -> tuple[Any, ...]:
+        """Return the columns of InboundMessage named in `COLUMNS`."""
+        header = self.header
+        return (
+            self.message_id,
+            batch_id,
+            self.ordinal,
+            self.status.value,
+            self.reason,
+            header.message_type,
+            header.control_id,
+            header.sending_application,
+            header.sending_facility,
+            self.patient_id,
+            self.raw,
+            hashlib.sha256(self.raw).digest(),
+            self.replay_of,
+        )
+
+
+COLUMNS = (
+    "id",
+    "batch_id",
+    "ordinal",
+    "status",
+    "reason",
+    "message_type",
+    "control_id",
+    "sending_application",
+    "sending_facility",
+    "patient_id",
+    "raw",
+    "sha256",
+    "replay_of_id",
+)
+
+
+def unexpected(error: Exception) -> MessageRejected:
+    """Return the rejection for a fault of ours. Its text stays out of it and of the log: it may quote the message."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    logger.error("message could not be applied", extra={"error": type(error).__name__, "where": where})
+    return MessageRejected("internal-error", f"epicops failed with {type(error).__name__}", code="207")

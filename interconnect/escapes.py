@@ -1,0 +1,96 @@
+"""The encoding characters of one message and the escape sequences they make (HL7 v2.8 section 2.7)."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from interconnect.rejected import MessageRejected
+
+MAX_BLANK_LINES: Final = 99  # of one \.spN\; a larger N is text, not a way to fill memory
+MAX_GROWTH: Final = 100_000  # characters that \.spN\ may add to one value
+
+# A run of hexadecimal escapes is one unit: a character may be spread over several. \C..\, \M..\ and \Z..\ are
+# matched to be kept whole. Anything else, a lone escape character included, is text.
+SEQUENCES: Final = (
+    r"((?:{e}X(?:[0-9A-Fa-f][0-9A-Fa-f])+{e})+)"
+    r"|{e}([A-Z]|\.[a-z][a-z][+-]?[0-9]*|[CMZ][0-9A-Za-z]+){e}"
+)
+
+
+class Encoding:
+    """How one message is written: its delimiters ("" where not in use) and its character set.
+
+    Made by `encoding_of`, which shares one instance between all messages written alike.
+    """
+
+    __slots__ = ("_pattern", "_replacements", "codec", "component", "escape", "field", "repetition", "subcomponent")
+
+    def __init__(self, field: str, characters: str, codec: str) -> None:
+        self.field = field
+        self.component, self.repetition, self.escape, self.subcomponent, truncation = (*characters, *("",) * 5)[:5]
+        self.codec = codec
+        delimiters = {
+            "F": field,
+            "S": self.component,
+            "T": self.subcomponent,
+            "R": self.repetition,
+            "E": self.escape,
+            "P": truncation,
+        }
+        self._replacements = {code: character for code, character in delimiters.items() if character}
+        self._replacements.update({"H": "", "N": "", ".br": "\n"})
+        self._pattern = re.compile(SEQUENCES.format(e=re.escape(self.escape))) if self.escape else None
+
+    def unescape(self, text: str) -> str:
+        """Return the text meant: known escape sequences replaced, everything else as it stands."""
+        if self._pattern is None or self.escape not in text:
+            return text
+        return self._pattern.sub(self._replacer(), text)
+
+    def _replacer(self) -> Callable[[re.Match[str]], str]:
+        growth = 0
+
+        def replace(match: re.Match[str]) -> str:
+            nonlocal growth
+            hexadecimal, code = match.groups()
+            if hexadecimal:
+                return self._characters(hexadecimal) or match[0]
+            if code.startswith(".sp"):
+                lines = _blank_lines(code[3:])
+                growth += lines
+                if growth > MAX_GROWTH:
+                    raise MessageRejected("too-large", "The \\.sp\\ escapes of one value make too many lines", code="102")
+                return "\n" * lines or match[0]
+            return self._replacements.get(code, match[0])
+
+        return replace
+
+    def _characters(self, hexadecimal: str) -> str:
+        """Decode a run of \\Xhh..\\ in the message's character set; empty where that cannot be."""
+        characters = bytes.fromhex(hexadecimal.replace(f"{self.escape}X", "").replace(self.escape, ""))
+        try:
+            text = characters.decode(self.codec)
+        except UnicodeDecodeError:
+            return ""
+        return "" if "\0" in text else text  # PostgreSQL's text has no U+0000
+
+
+def _blank_lines(number: str) -> int:
+    """Return N of \\.spN\\, which is 1 where absent and 0 where it is not one we follow."""
+    if not number:
+        return 1
+    return int(number) if number.isdecimal() and len(number) <= len(str(MAX_BLANK_LINES)) else 0
+
+
+@lru_cache(maxsize=64)
+def encoding_of(field: str, characters: str, codec: str) -> Encoding:
+    """Return the encoding that MSH-1 and MSH-2 declare, which may be 1 to 5 characters; those missing are not in use."""
+    for delimiter in (field, *characters):
+        if not ("!" <= delimiter <= "~") or delimiter.isalnum():
+            raise MessageRejected("bad-delimiters", "A delimiter is not a punctuation mark", path="MSH-2", code="102")
+    if not 1 <= len(characters) <= 5:  # noqa: PLR2004  component, repetition, escape, subcomponent, truncation
+        raise MessageRejected("bad-delimiters", "MSH-2 does not have 1 to 5 characters", path="MSH-2", code="102")
+    if len({field, *characters}) <= len(characters):
+        raise MessageRejected("bad-delimiters", "Two delimiters are the same", path="MSH-2", code="102")
+    return Encoding(field, characters, codec)

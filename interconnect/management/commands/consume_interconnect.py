@@ -1,0 +1,44 @@
+"""The worker process."""
+
+import json
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from epicops.redis_client import queue_client
+from epicops.shutdown import stop_on_signal
+from interconnect.worker import Worker
+
+MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
+
+
+class Command(BaseCommand):
+    help = (
+        "Apply queued HL7 messages in order until SIGTERM or SIGINT. One worker at a time owns the queue: "
+        "start more of them as hot standbys."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--drain", action="store_true", help="stop when nothing is left; print one JSON line")
+        parser.add_argument("--batch", type=batch_size, default=200, help="messages per transaction (default 200)")
+
+    def handle(self, *, drain: bool, batch: int, **options: Any) -> None:
+        started = time.monotonic()
+        with stop_on_signal() as stop:
+            worker = Worker(queue_client(), size=batch, drain=drain, stop=stop)
+            worker.run()
+        if drain:
+            tally = worker.tally
+            counts = {status: tally.messages[status] for status in ("applied", "skipped", "dead")}
+            seconds = round(time.monotonic() - started, 3)
+            summary = {**counts, "batches": tally.batches, "redelivered": tally.redelivered, "seconds": seconds}
+            sys.stdout.write(json.dumps(summary) + "\n")
+
+
+def batch_size(text: str) -> int:
+    size = int(text)
+    if not 1 <= size <= MAX_BATCH:
+        raise ValueError(text)
+    return size

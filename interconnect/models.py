@@ -1,0 +1,106 @@
+"""Every HL7 message that was delivered, what became of it, and those that could not be applied."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class Batch(models.Model):
+    """One claim of the queue, committed in one transaction. Its id, made by the client, makes redelivery harmless."""
+
+    id = models.UUIDField(primary_key=True)
+    size = models.PositiveIntegerField()
+    lane = models.PositiveSmallIntegerField(default=0)
+    worker = models.CharField(max_length=100)
+    committed_at = models.DateTimeField(db_default=models.functions.Now())
+
+    class Meta:
+        verbose_name_plural = "batches"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class InboundMessage(models.Model):
+    """One delivery of one HL7 message; the id follows the order in which deliveries were applied."""
+
+    class Status(models.TextChoices):
+        APPLIED = "applied", "Applied"
+        SKIPPED = "skipped", "Skipped"
+        DEAD = "dead", "Dead letter"
+
+    # (batch, ordinal) identifies the delivery: two identical pushes are two messages.
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="messages")
+    ordinal = models.PositiveIntegerField()
+    status = models.CharField(max_length=8, choices=Status)
+    reason = models.CharField(max_length=200, blank=True, help_text="Why it was skipped; never patient data")
+    message_type = models.CharField(max_length=20, blank=True, help_text="MSH-9, for example ADT^A01")
+    control_id = models.CharField(max_length=199, blank=True, help_text="MSH-10")
+    sending_application = models.CharField(max_length=227, blank=True, help_text="MSH-3.1")
+    sending_facility = models.CharField(max_length=227, blank=True, help_text="MSH-4.1")
+    patient = models.ForeignKey("vitals.Patient", models.PROTECT, null=True, related_name="messages")
+    raw = models.BinaryField(help_text="The bytes as delivered")
+    sha256 = models.BinaryField(max_length=32)
+    applied_at = models.DateTimeField(db_default=models.functions.Now())
+    replay_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="replays")
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.UniqueConstraint(fields=["batch", "ordinal"], name="delivery_once"),)
+        indexes = (
+            # A sender's message by its control id; also finds reuse of one.
+            models.Index(fields=["control_id", "sending_application"], name="message_by_control_id"),
+            models.Index(fields=["status", "-id"], name="message_by_status"),  # the admin's status filter
+        )
+
+    def __str__(self) -> str:
+        return f"{self.message_type or 'Message'} #{self.pk}"
+
+
+class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
+    def open(self) -> "DeadLetterQuerySet":
+        """Those that wait for a person."""
+        return self.filter(state=DeadLetter.State.OPEN)
+
+    def request_replay(self, by: models.Model) -> int:
+        """Ask the worker to deliver these once more, in their original order; return how many were open."""
+        return self.open().update(
+            state=DeadLetter.State.REPLAYING,
+            replay_requested_by=by,
+            replay_requested_at=models.functions.Now(),
+        )
+
+
+class DeadLetter(models.Model):
+    """A message that could not be applied, and what became of it; `interconnect:dlq` is only its outbox."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        REPLAYING = "replaying", "Replay requested"
+        RESOLVED = "resolved", "Resolved by replay"
+        FAILED_AGAIN = "failed", "Replayed, failed again"
+
+    message = models.OneToOneField(InboundMessage, models.PROTECT, related_name="dead_letter")
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    error_class = models.CharField(max_length=60, help_text="For example missing-field")
+    error_code = models.CharField(max_length=10, blank=True, help_text="HL7 table 0357")
+    error_path = models.CharField(max_length=40, blank=True, help_text="For example PID-3.1")
+    error_text = models.CharField(max_length=300, help_text="For people; never patient data")
+    failed_at = models.DateTimeField(db_default=models.functions.Now())
+    pushed_at = models.DateTimeField(null=True, blank=True, help_text="When it was put on interconnect:dlq")
+    replay_requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    replay_requested_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DeadLetterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        permissions = (("replay_deadletter", "Can replay dead letters"),)
+        indexes = (
+            models.Index(fields=["state", "-id"], name="dead_by_state"),  # the admin's state filter
+            models.Index(fields=["id"], condition=Q(pushed_at=None), name="dead_outbox"),  # the outbox sweep
+            models.Index(fields=["id"], condition=Q(state="replaying"), name="dead_replaying"),  # the worker's look
+        )
+
+    def __str__(self) -> str:
+        return f"Dead letter #{self.pk}"

@@ -1,0 +1,119 @@
+"""The inbound queue: take messages so that a crash at any point neither loses one nor applies one twice.
+
+A claim moves messages from `interconnect:queue` to an in-flight list, stamped with an id made here. An unfinished
+claim comes back first, to whoever claims next. PostgreSQL remembers committed ids, so a claim that comes back after its
+commit is only acknowledged. docs/decisions has the reasons, docs/redis-keys.md the keys.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from epicops import keys
+from epicops.redis_client import Redis
+
+MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
+
+# KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit
+# -> {} | {'PAUSED'} | {'FENCED'} | {batch id, newest message, ..., oldest message}
+CLAIM: Final = """
+if redis.call('HGET', KEYS[3], 'token') ~= ARGV[3] then return {'FENCED'} end
+local unfinished = redis.call('LINDEX', KEYS[2], 0)
+if unfinished then
+  redis.call('HINCRBY', KEYS[4], unfinished, 1)
+  return redis.call('LRANGE', KEYS[2], 0, -1)
+end
+if redis.call('HEXISTS', KEYS[3], 'paused') == 1 then return {'PAUSED'} end
+local messages = redis.call('LRANGE', KEYS[1], -tonumber(ARGV[1]), -1)
+local first, bytes = #messages + 1, 0
+while first > 1 do
+  bytes = bytes + #messages[first - 1]
+  if bytes > tonumber(ARGV[4]) and first <= #messages then break end
+  first = first - 1
+end
+if first > #messages then return {} end
+redis.call('LTRIM', KEYS[1], 0, -(#messages - first + 2))
+redis.call('RPUSH', KEYS[2], ARGV[2])
+redis.call('RPUSH', KEYS[2], unpack(messages, first))
+return redis.call('LRANGE', KEYS[2], 0, -1)
+"""
+
+# KEYS 1 inflight 2 takeovers  ARGV 1 batch id  ->  1 acknowledged, 0 some other claim is in flight
+ACKNOWLEDGE: Final = """
+if redis.call('LINDEX', KEYS[1], 0) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1
+"""
+
+
+class Fenced(Exception):  # noqa: N818  named for the state
+    """Another worker owns the queue now; whatever this one holds comes back to the owner."""
+
+
+class Paused(Exception):  # noqa: N818  named for the state
+    """An operator has stopped the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Messages taken together, oldest first."""
+
+    id: UUID
+    messages: tuple[bytes, ...]
+
+
+class InboundQueue:
+    """The queue as its owner sees it; `token` proves the ownership to every claim."""
+
+    def __init__(self, client: Redis, token: str) -> None:
+        self._client = client
+        self._token = token
+
+    def take_over(self) -> None:
+        """Fence every earlier owner: their next claim raises Fenced."""
+        self._client.hset(keys.CONTROL, "token", self._token)
+
+    def claim(self, size: int) -> Claim | None:
+        """Return the unfinished claim if there is one, else up to `size` messages; None when the queue is empty."""
+        reply: list[bytes] = self._client.eval(
+            CLAIM,
+            4,
+            keys.QUEUE,
+            keys.INFLIGHT,
+            keys.CONTROL,
+            keys.TAKEOVERS,
+            size,
+            str(uuid7()),
+            self._token,
+            MAX_CLAIM_BYTES,
+        )
+        match reply:
+            case []:
+                return None
+            case [b"FENCED"]:
+                raise Fenced
+            case [b"PAUSED"]:
+                raise Paused
+        batch, *newest_first = reply
+        return Claim(UUID(batch.decode()), tuple(reversed(newest_first)))
+
+    def acknowledge(self, claim: Claim) -> bool:
+        """Forget a committed claim. False when it was no longer in flight, which is harmless."""
+        return bool(self._client.eval(ACKNOWLEDGE, 2, keys.INFLIGHT, keys.TAKEOVERS, str(claim.id)))
+
+
+def depth(client: Redis) -> tuple[int, int]:
+    """Return how many messages wait and how many are in flight."""
+    waiting, inflight = client.pipeline(transaction=False).llen(keys.QUEUE).llen(keys.INFLIGHT).execute()
+    return waiting, max(inflight - 1, 0)  # the first element in flight is the batch id
+
+
+def uuid7() -> UUID:
+    """Return a time-ordered UUID (RFC 9562, section 5.7). Made by the client: a counter in Redis could go back."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds << 80) | (0x7 << 76) | ((random >> 68) << 64) | (0b10 << 62) | (random & ((1 << 62) - 1))
+    return UUID(int=value)

@@ -1,0 +1,184 @@
+"""A hospital that never was: seeded patients who arrive, move, leave and are measured, as HL7 messages."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import NamedTuple
+
+from interconnect.sample_messages import Person, Place, Reading, adt, oru, spoil, timestamp
+from vitals.demo import WARDS
+
+Clock = Callable[[], datetime]
+
+OCCUPANCY = 0.8  # of the beds, to begin with and on average
+MOVES = 0.02  # share of ADT messages once the wards are full
+SETBACK, RECOVERY = 0.004, 0.02  # chance for each set of readings
+UNVERIFIED = 0.1  # share of OBX-11 = R
+WARD_SIZE = 16  # beds of the wards invented beyond the known ones
+FAMILIES = ("Okafor", "Brennan", "Müller", "García", "Lindqvist", "O'Dell", "Tanaka", "Novák", "Haddad", "Smith-Ward")
+GIVEN = {
+    "F": ("Adaeze", "Nora", "Zoë", "Ines", "Freja", "Maeve", "Yuki", "Petra", "Leila", "Ruth"),
+    "M": ("Chidi", "Owen", "Jürgen", "Mateo", "Anders", "Finn", "Kenji", "Tomáš", "Omar", "Walter"),
+}
+
+
+class Vital(NamedTuple):
+    """A vital sign: what it is in health and in illness, and how far it strays between readings."""
+
+    code: str  # LOINC
+    name: str
+    unit: str  # UCUM
+    well: float
+    ill: float
+    spread: float
+    decimals: int = 0
+    most: float = 300.0
+
+
+VITALS = (
+    Vital("8867-4", "Heart rate", "/min", 76, 128, 2.0),
+    Vital("8480-6", "Systolic blood pressure", "mm[Hg]", 122, 86, 2.5),
+    Vital("8462-4", "Diastolic blood pressure", "mm[Hg]", 76, 50, 2.0),
+    Vital("59408-5", "Oxygen saturation by pulse oximetry", "%", 97, 87, 0.5, most=100.0),
+    Vital("9279-1", "Respiratory rate", "/min", 15, 29, 0.8),
+    Vital("8310-5", "Body temperature", "Cel", 36.8, 39.4, 0.08, decimals=1),
+)
+
+
+@dataclass(slots=True)
+class Patient:
+    """Somebody in a bed, and how they are."""
+
+    person: Person
+    place: Place
+    admitted_at: datetime
+    usual: list[float]
+    now: list[float] = field(default_factory=list)
+    is_deteriorating: bool = False
+
+    def measure(self, random: Random) -> list[Reading]:
+        """Let some time pass and return what the monitor then shows."""
+        if random.random() < (RECOVERY if self.is_deteriorating else SETBACK):
+            self.is_deteriorating = not self.is_deteriorating
+        for index, vital in enumerate(VITALS):
+            goal = vital.ill if self.is_deteriorating else self.usual[index]
+            drifted = self.now[index] + 0.1 * (goal - self.now[index]) + random.gauss(0, vital.spread)
+            self.now[index] = min(drifted, vital.most)
+        return [
+            Reading(vital.code, vital.name, f"{value:.{vital.decimals}f}", vital.unit)
+            for vital, value in zip(VITALS, self.now, strict=True)
+        ]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def ticking(start: datetime, step: timedelta = timedelta(seconds=1)) -> Clock:
+    """Return a clock that shows `start` and then moves on by `step` each time it is read."""
+    moments = itertools.count()
+    return lambda: start + next(moments) * step
+
+
+def places(beds: int) -> list[Place]:
+    """Return so many beds: first those of the known wards, then of invented ones W1, W2 …"""
+    known = [Place(code, number) for code, (_, numbers) in WARDS.items() for number in numbers]
+    first = max(place.number for place in known) + 1
+    invented = [Place(f"W{index // WARD_SIZE + 1}", first + index) for index in range(beds - len(known))]
+    return (known + invented)[:beds]
+
+
+class Hospital:
+    """Messages of one hospital; the same seed and clock give the same ones."""
+
+    def __init__(self, *, seed: int, beds: int = 32, bad_percent: float = 0.0, clock: Clock = utc_now) -> None:
+        self._random = Random(seed)  # noqa: S311  a simulation
+        self._clock = clock
+        self._bad_share = bad_percent / 100
+        self._free = places(beds)
+        self._patients: list[Patient] = []
+        self._normal = max(1, round(beds * OCCUPANCY))
+        self._is_open = False  # once the first patients are in
+        self._turns = itertools.count()
+        self._control_ids = (f"{seed % 10**9:09}-{number}" for number in itertools.count(1))
+        self._mrns = itertools.count(self._random.randrange(100_000, 1_000_000), 7)
+
+    def next_message(self) -> bytes:
+        """Return what happens next: admissions at first, then mostly vitals, some movements, some bad messages."""
+        if self._patients and self._random.random() < self._bad_share:
+            return self._bad_message()
+        if not self._is_open:
+            self._is_open = len(self._patients) + 1 >= self._normal
+            return self._admit()
+        return self.movement() if self._random.random() < MOVES else self.vitals()
+
+    def movement(self) -> bytes:
+        """Return an admission, transfer or discharge; the wards stay about as full as they should be."""
+        occupied = len(self._patients)
+        if occupied < self._normal * 0.9 or occupied == 0:
+            return self._admit()
+        if not self._free or occupied > self._normal * 1.1:
+            return self._discharge()
+        return self._random.choice((self._admit, self._transfer, self._discharge))()
+
+    def vitals(self) -> bytes:
+        """Return the readings of one patient, of all in turn. There must be one."""
+        patient = self._patients[next(self._turns) % len(self._patients)]
+        status = "R" if self._random.random() < UNVERIFIED else "F"
+        return oru(
+            self._clock(),
+            next(self._control_ids),
+            patient.person,
+            patient.place,
+            patient.measure(self._random),
+            status=status,
+        )
+
+    def _admit(self) -> bytes:
+        now = self._clock()
+        usual = [vital.well + self._random.gauss(0, vital.spread * 2) for vital in VITALS]
+        patient = Patient(self._new_person(), self._take_bed(), now, usual, list(usual))
+        self._patients.append(patient)
+        return self._adt("A01", now, patient, {})
+
+    def _transfer(self) -> bytes:
+        patient = self._random.choice(self._patients)
+        before, patient.place = patient.place, self._take_bed()
+        self._free.append(before)
+        return self._adt("A02", self._clock(), patient, {6: str(before)})
+
+    def _discharge(self) -> bytes:
+        now = self._clock()
+        patient = self._patients.pop(self._random.randrange(len(self._patients)))
+        self._free.append(patient.place)
+        return self._adt("A03", now, patient, {45: timestamp(now)})
+
+    def _bad_message(self) -> bytes:
+        """Spoil a copy of something plausible: what is lost with it does not change the hospital."""
+        patient = self._random.choice(self._patients)
+        is_movement = self._random.random() < 0.5  # noqa: PLR2004  half
+        good = self._adt("A01", self._clock(), patient, {}) if is_movement else self.vitals()
+        return spoil(self._random, good)
+
+    def _adt(self, event: str, when: datetime, patient: Patient, pv1: dict[int, str]) -> bytes:
+        stay = pv1 | {44: timestamp(patient.admitted_at)}
+        return adt(event, when, next(self._control_ids), patient.person, patient.place, stay)
+
+    def _take_bed(self) -> Place:
+        return self._free.pop(self._random.randrange(len(self._free)))
+
+    def _new_person(self) -> Person:
+        number = next(self._mrns)
+        sex = self._random.choice("FM")
+        born = date(1930, 1, 1) + timedelta(days=self._random.randrange(28_000))
+        names = self._random.choice(FAMILIES), self._random.choice(GIVEN[sex])
+        return Person(f"{number:08}", f"V{number:09}", *names, born, sex)
+
+
+def generate(count: int, *, seed: int = 1, beds: int = 32, start: datetime | None = None) -> Iterator[bytes]:
+    """Yield good messages a second apart, movements and vitals in turn: half ADT, half ORU."""
+    hospital = Hospital(seed=seed, beds=beds, clock=ticking(start or datetime(2026, 1, 1, tzinfo=UTC)))
+    for number in range(count):
+        yield hospital.vitals() if number % 2 else hospital.movement()

@@ -1,0 +1,9 @@
+from django.urls import path
+
+from sessions_app import views
+
+app_name = "sessions"
+urlpatterns = [
+    path("login/", views.HyperspaceLogin.as_view(), name="login"),
+    path("logout/", views.sign_out, name="logout"),
+]

@@ -1,0 +1,62 @@
+"""Coming in and going out."""
+
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from audit.models import AuditEvent
+from epicops.portal import HYPERSPACE, ROLES, bind
+from sessions_app.models import User
+
+
+class ClinicianForm(AuthenticationForm):
+    """User name and password of somebody in a clinical role."""
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        if user.role not in ROLES[HYPERSPACE]:
+            raise ValidationError("This entrance is for clinical staff.", code="role")
+
+
+class HyperspaceLogin(LoginView):
+    """The clinicians' door: binds role, department and portal into a session with a fresh id."""
+
+    template_name = "sessions/login.html"
+    authentication_form = ClinicianForm
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        self.request.session.flush()  # signing in again, too, ends the old id (ASVS 5.0, 7.2.4)
+        response = super().form_valid(form)
+        user = form.get_user()
+        bind(self.request, role=user.role, department=user.department, portal=HYPERSPACE)
+        AuditEvent.objects.record("E", "session.login", actor=user, request=self.request)
+        return response
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Record a refused login under the account it was for; a name that is none may be a password: it is dropped."""
+        name = form.cleaned_data.get("username")
+        account = User.objects.filter(username=name).first()
+        AuditEvent.objects.record(
+            "E",
+            "session.login_failed",
+            actor="anonymous",
+            request=self.request,
+            object_type="user" if account else "",
+            object_id=account.pk if account else "",
+        )
+        return super().form_invalid(form)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session, here and in Redis."""
+    if request.user.is_authenticated:
+        AuditEvent.objects.record("E", "session.logout", actor=request.user, request=request)
+    logout(request)
+    messages.success(request, "You have signed out.")
+    return redirect("sessions:login")

@@ -1,0 +1,148 @@
+// Keeps a clinician's page current. It asks every data-interval ms for what changed, replaces only those cells (focus
+// and scroll stay), lets ages count up by themselves, says so when it can no longer ask, and takes patient data down
+// when the session has ended.
+"use strict";
+
+(() => {
+  const STALE_AFTER = 300; // seconds; vitals/templatetags/hyperspace.py goes by the same
+  const MISSES_SHOWN = 3;
+  const ANSWER_WITHIN = 5000; // ms
+  const ENDED = [401, 403, 404];
+
+  const live = document.getElementById("live");
+  if (!live) return;
+  const banner = document.getElementById("banner");
+  const state = document.getElementById("live-state");
+  const pause = document.getElementById("live-pause");
+
+  let etag = live.dataset.etag;
+  let clockOffset = Date.parse(live.dataset.now) - Date.now(); // ages go by the server's clock
+  let lastAnswer = Date.now();
+  let misses = 0;
+  let isPaused = false;
+  let timer = null;
+
+  const now = () => Date.now() + clockOffset;
+  const clock = (ms, options) =>
+    new Date(ms).toLocaleTimeString("en-GB", { timeZone: live.dataset.zone, hour: "2-digit", minute: "2-digit", ...options });
+
+  function ageText(seconds) {
+    if (seconds < 60) return `${seconds} s`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+    return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} d`;
+  }
+
+  function showAges(root) {
+    for (const time of root.querySelectorAll("time[data-age]")) {
+      const seconds = Math.max(0, Math.floor((now() - Date.parse(time.dateTime)) / 1000));
+      const cell = time.closest("[data-cell]");
+      const text = ageText(seconds);
+      if (time.textContent !== text) time.textContent = text;
+      cell.classList.toggle("stale", seconds > STALE_AFTER);
+      for (const mark of cell.querySelectorAll("[data-stale]")) mark.hidden = seconds <= STALE_AFTER;
+    }
+  }
+
+  function patch(html) {
+    const incoming = new DOMParser().parseFromString(html, "text/html").body;
+    showAges(incoming);
+    const cells = incoming.querySelectorAll("[data-cell]");
+    const isSameShape =
+      cells.length === live.querySelectorAll("[data-cell]").length &&
+      [...cells].every((cell) => document.getElementById(cell.id));
+    if (isSameShape) {
+      for (const cell of cells) {
+        const shown = document.getElementById(cell.id);
+        if (!shown.isEqualNode(cell)) shown.replaceWith(cell);
+      }
+    } else {
+      const focused = document.activeElement.id; // a bed or a patient came or went
+      live.replaceChildren(...incoming.childNodes);
+      if (focused) document.getElementById(focused)?.focus();
+    }
+    showAges(live);
+  }
+
+  function takeDown() {
+    clearTimeout(timer);
+    clearInterval(ticker);
+    document.removeEventListener("visibilitychange", resume);
+    const notice = document.createElement("p");
+    notice.className = "card narrow";
+    notice.setAttribute("role", "alert");
+    const link = document.createElement("a");
+    link.href = location.pathname;
+    link.textContent = "Sign in again";
+    notice.append("Your session has ended, or this page is no longer yours to see. ", link, " to go on.");
+    document.getElementById("main").replaceChildren(notice);
+    banner.hidden = true;
+  }
+
+  function warn(text) {
+    if (banner.textContent !== text) banner.textContent = text; // announced once, not at every poll
+    banner.hidden = !text;
+  }
+
+  function answered(response) {
+    const date = Date.parse(response.headers.get("Date"));
+    if (date) clockOffset = date - Date.now();
+    lastAnswer = Date.now();
+    misses = 0;
+    warn("");
+    state.textContent = "Live";
+  }
+
+  function missed() {
+    misses += 1;
+    if (misses < MISSES_SHOWN) return;
+    warn(`Not updating since ${clock(lastAnswer + clockOffset)}. What you see may have changed.`);
+    state.textContent = "Not updating";
+  }
+
+  async function poll() {
+    try {
+      const response = await fetch(live.dataset.cells, {
+        headers: { "If-None-Match": etag },
+        redirect: "manual",
+        cache: "no-store",
+        signal: AbortSignal.timeout(ANSWER_WITHIN),
+      });
+      if (response.type === "opaqueredirect" || ENDED.includes(response.status)) return takeDown();
+      if (response.status === 200) {
+        patch(await response.text());
+        etag = response.headers.get("ETag");
+      }
+      if (response.ok || response.status === 304) answered(response);
+      else missed();
+    } catch {
+      missed();
+    }
+    schedule();
+  }
+
+  function schedule() {
+    clearTimeout(timer);
+    if (!isPaused && document.visibilityState === "visible") timer = setTimeout(poll, Number(live.dataset.interval));
+  }
+
+  function resume() {
+    clearTimeout(timer);
+    if (!isPaused && document.visibilityState === "visible") poll();
+  }
+
+  pause.addEventListener("click", () => {
+    isPaused = !isPaused;
+    pause.textContent = isPaused ? "Resume" : "Pause";
+    state.textContent = isPaused ? "Paused" : "Live";
+    warn(isPaused ? `Paused at ${clock(now())}. What you see may have changed.` : "");
+    resume();
+  });
+  document.addEventListener("visibilitychange", resume);
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // never an old page after "back"
+
+  const ticker = setInterval(() => showAges(live), 1000);
+  pause.hidden = false;
+  state.textContent = "Live";
+  showAges(live);
+  schedule();
+})();

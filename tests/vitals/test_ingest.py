@@ -1,0 +1,132 @@
+"""What messages do to patients, stays and observations."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.builders import adt, drain, oru, push
+from vitals.models import Bed, Observation, Patient, PatientIdentifier, Stay, Visit
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def current_bed(mrn: str = "00427013") -> str:
+    identifier = PatientIdentifier.objects.get(value=mrn)
+    return Stay.objects.get(visit__patient=identifier.patient_id, to_at=None).bed.key
+
+
+def test_an_admission_makes_the_patient_the_visit_the_bed_and_the_stay() -> None:
+    push(adt("A01"))
+    drain()
+
+    assert current_bed() == "bed427"
+    assert Patient.objects.get().family_name == "Okafor"
+
+
+def test_an_mrn_keeps_its_leading_zeros() -> None:
+    push(adt("A01", "00427"), adt("A01", "427", bed="428"))
+    drain()
+
+    assert set(PatientIdentifier.objects.values_list("value", flat=True)) == {"00427", "427"}
+
+
+def test_a_transfer_moves_and_a_discharge_frees_the_bed() -> None:
+    push(adt("A01"), adt("A02", bed="428", minutes=5), adt("A03", bed="428", minutes=9))
+    drain()
+
+    assert [(stay.bed.key, bool(stay.to_at)) for stay in Stay.objects.all()] == [("bed427", True), ("bed428", True)]
+
+
+def test_a_late_transfer_never_moves_a_patient_back() -> None:
+    push(adt("A01"), adt("A02", bed="429", minutes=9))
+    drain()
+    push(adt("A02", bed="428", minutes=5))
+    drain()
+
+    assert current_bed() == "bed429"
+
+
+def test_arrival_order_does_not_matter() -> None:
+    messages = [adt("A01"), adt("A02", bed="428", minutes=5), adt("A02", bed="429", minutes=7), adt("A03", minutes=9)]
+
+    endings = set()
+    for number, order in enumerate(itertools.permutations(messages)):
+        mrn = f"P{number}"
+        push(*(message.replace(b"00427013", mrn.encode()) for message in order))
+        drain(size=1)
+        stays = Stay.objects.filter(visit__patient__identifiers__value=mrn)
+        endings.add(tuple(stays.values_list("bed__key", "from_at", "to_at")))
+
+    assert len(endings) == 1
+
+
+def test_the_same_message_twice_changes_nothing() -> None:
+    push(adt("A01"), oru())
+    drain()
+    push(adt("A01"), oru())
+    drain()
+
+    assert [Visit.objects.count(), Stay.objects.count(), Observation.objects.count()] == [1, 1, 1]
+
+
+def test_beds_of_the_same_number_in_two_units_have_two_names() -> None:
+    push(adt("A01"), adt("A01", "2").replace(b"MED^427", b"ICU^427"))
+    drain()
+
+    assert set(Bed.objects.values_list("key", flat=True)) == {"bed427", "icu-bed427"}
+
+
+def test_a_unit_alone_is_a_place() -> None:
+    push(adt("A01").replace(b"MED^427^427^EPICOPS", b"ICU"))
+    drain()
+
+    assert current_bed() == "icu"
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+def test_the_newest_demographics_stay_whatever_comes_last(newer_first: bool) -> None:  # noqa: FBT001
+    messages = [adt("A01", family="Old"), adt("A02", bed="428", minutes=5, family="New")]
+    push(*(reversed(messages) if newer_first else messages))
+    drain(size=1)
+
+    assert Patient.objects.get().family_name == "New"
+
+
+def test_a_correction_replaces_a_value_and_a_late_preliminary_one_does_not() -> None:
+    push(oru(hr=78), oru(hr=87, status="C"), oru(hr=1, status="P"))
+    drain()
+
+    observation = Observation.objects.get()
+    assert (observation.value, observation.status) == (87, "C")
+
+
+def test_fahrenheit_is_kept_as_celsius_beside_what_was_sent() -> None:
+    push(oru(temp=101.3).replace(b"|101.3||", b"|101.3|[degF]|"))
+    drain()
+
+    observation = Observation.objects.get()
+    assert (float(observation.value), observation.sent_value, observation.sent_unit) == (38.5, "101.3", "[degF]")
+
+
+def test_one_bad_value_does_not_lose_the_others() -> None:
+    push(oru(hr=78, spo2="n/a", rr=16))
+    drain()
+
+    assert set(Observation.objects.values_list("vital", flat=True)) == {"hr", "rr"}
+
+
+@pytest.mark.parametrize("make", [lambda number: adt("A01", f"M{number}", bed=f"{number}"), lambda n: oru(f"M{n}")])
+def test_the_number_of_queries_does_not_grow_with_the_batch(make: Callable[[int], bytes]) -> None:
+    def queries(messages: list[bytes]) -> int:
+        push(*messages)
+        with CaptureQueriesContext(connection) as captured:
+            drain()
+        return len(captured)
+
+    push(*(make(number) for number in range(60)))  # the places exist
+    drain()
+
+    assert queries([make(1)]) == queries([make(number) for number in range(60)])

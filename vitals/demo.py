@@ -1,0 +1,85 @@
+"""The demo's hospital: its wards, and the people who work there."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import transaction
+from django.db.models import Q
+
+from vitals.models import Bed, Unit
+
+FACILITY = "EPICOPS"
+WARDS = {"ED": ("Emergency", range(401, 417)), "MED": ("Medical", range(417, 433))}
+OPERATOR_PERMISSIONS = {
+    "interconnect": ("view_batch", "view_inboundmessage", "view_deadletter", "replay_deadletter"),
+    "audit": ("view_auditevent",),
+}
+
+
+class Person(NamedTuple):
+    """Somebody with a login: a clinician with wards, or staff of the admin."""
+
+    role: str
+    department: str
+    wards: tuple[str, ...] = ()
+    is_staff: bool = False
+    is_superuser: bool = False
+
+
+PEOPLE = {
+    "amara": Person("nurse", "emergency", ("ED",)),
+    "ben": Person("nurse", "medicine", ("MED",)),
+    "carol": Person("charge_nurse", "medicine", ("ED", "MED")),
+    "olu": Person("operator", "integration", is_staff=True),
+    "admin": Person("operator", "integration", is_staff=True, is_superuser=True),
+}
+
+
+def kept_passwords(path: Path) -> dict[str, str]:
+    """Return everybody's password from the JSON file `path`; make the missing ones, readable by its owner only."""
+    path.touch(mode=0o600)
+    passwords: dict[str, str] = json.loads(path.read_text() or "{}")
+    missing = {name: secrets.token_urlsafe(9) for name in PEOPLE if name not in passwords}
+    if missing:
+        path.write_text(json.dumps(passwords | missing, indent=1))
+    return passwords | missing
+
+
+@transaction.atomic
+def seed(passwords: dict[str, str]) -> None:
+    """Make sure that the wards, the beds and the people with their passwords exist. A second run changes nothing."""
+    units = {code: seed_ward(code, name, beds) for code, (name, beds) in WARDS.items()}
+    for username, person in PEOPLE.items():
+        user = seed_person(username, person, passwords[username])
+        user.units.add(*(units[code] for code in person.wards))
+        if person.is_staff:
+            user.user_permissions.add(*operator_permissions())
+
+
+def seed_ward(code: str, name: str, beds: range) -> Unit:
+    unit, _ = Unit.objects.get_or_create(facility=FACILITY, code=code, defaults={"name": name})
+    Bed.objects.bulk_create(
+        (Bed(unit=unit, room=str(number), label=str(number), key=f"bed{number}") for number in beds),
+        ignore_conflicts=True,
+    )
+    return unit
+
+
+def seed_person(username: str, person: Person, password: str) -> Any:
+    attributes = {name: getattr(person, name) for name in ("role", "department", "is_staff", "is_superuser")}
+    user, _ = get_user_model().objects.update_or_create(username=username, defaults=attributes)
+    if not user.check_password(password):
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    return user
+
+
+def operator_permissions() -> list[Permission]:
+    wanted = Q()
+    for app, codenames in OPERATOR_PERMISSIONS.items():
+        wanted |= Q(content_type__app_label=app, codename__in=codenames)
+    return list(Permission.objects.filter(wanted))

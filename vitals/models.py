@@ -1,0 +1,182 @@
+"""Patients, where they are, and what was measured. PostgreSQL is the truth; Redis holds copies."""
+
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Count, F, Q
+
+
+class Patient(models.Model):
+    """A person under care. Known to senders by identifiers, to epicops by this row's id."""
+
+    family_name = models.CharField(max_length=194, blank=True)
+    given_name = models.CharField(max_length=194, blank=True)
+    birth_date = models.DateField(null=True, blank=True)
+    sex = models.CharField(max_length=1, blank=True, help_text="HL7 table 0001")
+    demographics_at = models.DateTimeField(help_text="Time of the message these details came from")
+
+    def __str__(self) -> str:
+        return f"Patient {self.pk}"
+
+
+class PatientIdentifier(models.Model):
+    """A number that a sender calls a patient by, unique within its assigning authority (PID-3)."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="identifiers")
+    authority = models.CharField(max_length=227, blank=True)
+    value = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["value", "authority"], name="one_patient_per_identifier"),)
+
+    def __str__(self) -> str:
+        return f"Identifier {self.pk}"
+
+
+class UnitQuerySet(models.QuerySet["Unit"]):
+    def visible_to(self, user: AbstractUser) -> Self:
+        """Return the wards this person works on."""
+        return self.filter(staff=user)
+
+    def with_occupancy(self) -> Self:
+        """Add `bed_count` and `occupied_count`."""
+        current = Q(beds__stays__isnull=False, beds__stays__to_at=None)
+        return self.annotate(
+            bed_count=Count("beds", distinct=True), occupied_count=Count("beds", filter=current, distinct=True)
+        )
+
+
+class Unit(models.Model):
+    """A ward. PV1-3.1 within its facility (PV1-3.4)."""
+
+    facility = models.CharField(max_length=227, blank=True)
+    code = models.CharField(max_length=64)
+    name = models.CharField(max_length=100, blank=True)
+    staff = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="units", blank=True)
+
+    objects = UnitQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("code",)
+        constraints = (models.UniqueConstraint(fields=["facility", "code"], name="one_unit_per_code"),)
+
+    def __str__(self) -> str:
+        return self.name or self.code
+
+
+class BedQuerySet(models.QuerySet["Bed"]):
+    def visible_to(self, user: AbstractUser) -> Self:
+        """Return the beds of the wards this person works on."""
+        return self.filter(unit__staff=user)
+
+
+class Bed(models.Model):
+    """A bed, or any other place a patient can be: PV1-3 without its unit."""
+
+    unit = models.ForeignKey(Unit, models.PROTECT, related_name="beds")
+    room = models.CharField(max_length=64, blank=True)
+    label = models.CharField(max_length=64, blank=True)
+    key = models.SlugField(max_length=80, unique=True, help_text="Its name in Redis keys and addresses")
+
+    objects = BedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("unit", "key")
+        constraints = (models.UniqueConstraint(fields=["unit", "room", "label"], name="one_bed_per_location"),)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Visit(models.Model):
+    """One encounter, known by PV1-19, else PID-18; else the patient's one unnumbered visit."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="visits")
+    authority = models.CharField(max_length=227, blank=True)
+    number = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["number", "authority"], name="one_visit_per_number"),)
+
+    def __str__(self) -> str:
+        return f"Visit {self.pk}"
+
+
+class Movement(models.Model):
+    """What one ADT message said about a visit. A visit's stays follow from the set of these, in any arrival order."""
+
+    class Kind(models.TextChoices):
+        ADMIT = "admit", "Admitted"  # A01
+        TRANSFER = "transfer", "Transferred"  # A02
+        DISCHARGE = "discharge", "Discharged"  # A03
+
+    visit = models.ForeignKey(Visit, models.PROTECT, related_name="movements")
+    kind = models.CharField(max_length=10, choices=Kind)
+    occurred_at = models.DateTimeField(help_text="EVN-6, else EVN-2, else MSH-7; a discharge: PV1-45 first")
+    bed = models.ForeignKey(Bed, models.PROTECT, null=True, related_name="movements")
+    message_id = models.BigIntegerField(help_text="The inbound message it came in")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["visit", "occurred_at", "kind", "bed"], name="movement_once"),
+            models.UniqueConstraint(
+                fields=["visit", "occurred_at", "kind"], condition=Q(bed=None), name="movement_nowhere_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Visit {self.visit_id} {self.kind}"
+
+
+class Stay(models.Model):
+    """A visit in a bed from one time to another; `to_at` is empty while the patient is there."""
+
+    visit = models.ForeignKey(Visit, models.PROTECT, related_name="stays")
+    bed = models.ForeignKey(Bed, models.PROTECT, related_name="stays")
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("from_at",)
+        constraints = (
+            models.CheckConstraint(condition=Q(to_at=None) | Q(to_at__gte=F("from_at")), name="stay_ends_after_start"),
+            models.UniqueConstraint(fields=["visit", "from_at"], name="one_stay_at_a_time"),
+        )
+        indexes = (
+            models.Index(fields=["bed", "-from_at"], condition=Q(to_at=None), name="stay_current"),  # who is in bed X
+        )
+
+    def __str__(self) -> str:
+        return f"Visit {self.visit_id} in {self.bed_id}"
+
+
+class Observation(models.Model):
+    """One vital sign of one patient at one time, in the unit of `vitals.codes`, beside what was sent."""
+
+    class Status(models.TextChoices):  # HL7 table 0085
+        FINAL = "F", "Final"
+        UNVERIFIED = "R", "Not verified"
+        PRELIMINARY = "P", "Preliminary"
+        CORRECTED = "C", "Corrected"
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="observations")
+    vital = models.CharField(max_length=10, help_text="hr, sbp, dbp, map, spo2, rr or temp")
+    value = models.DecimalField(max_digits=8, decimal_places=2)
+    observed_at = models.DateTimeField(help_text="OBX-14, else OBR-7, else MSH-7")
+    status = models.CharField(max_length=1, choices=Status)
+    sub_id = models.CharField(max_length=40, blank=True, help_text="OBX-4")
+    sent_code = models.CharField(max_length=64, help_text="OBX-3.1")
+    sent_value = models.CharField(max_length=40)
+    sent_unit = models.CharField(max_length=40, blank=True)
+    message_id = models.BigIntegerField(help_text="The inbound message it came in")
+
+    class Meta:
+        constraints = (
+            # Also serves "the latest of each vital of patient X".
+            models.UniqueConstraint(fields=["patient", "vital", "observed_at", "sub_id"], name="observation_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.vital} of patient {self.patient_id}"

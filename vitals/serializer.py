@@ -1,0 +1,20 @@
+"""The wire form of cached documents: compact JSON that `redis-cli` and other systems can read."""
+
+import json
+from typing import Any
+
+from django_redis.serializers.base import BaseSerializer
+
+
+class CompactJSONSerializer(BaseSerializer):
+    """`{"hr":78,"bp":"120/80"}`: no spaces, no pickle."""
+
+    def dumps(self, value: Any) -> bytes:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+    def loads(self, value: bytes) -> Any:
+        """Return the document, or None, which readers take for a miss, for what is no JSON: others write here too."""
+        try:
+            return json.loads(value)
+        except ValueError:
+            return None

@@ -1,0 +1,42 @@
+"""How clinicians' pages write times, units and beds."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django import template
+
+from vitals.models import Bed
+
+register = template.Library()
+
+STALE_AFTER: Final = timedelta(minutes=5)  # static/js/live.js goes by the same
+MINUTE, HOUR, DAY = 60, 3600, 86400
+PRINTED_UNITS: Final = {"mm[Hg]": "mmHg", "Cel": "°C"}
+
+
+@register.filter
+def age(at: datetime, now: datetime) -> str:
+    """Return how old a reading is: 12 s, 4 min, 3 h or 2 d."""
+    seconds = max(int((now - at).total_seconds()), 0)
+    if seconds < MINUTE:
+        return f"{seconds} s"
+    if seconds < HOUR:
+        return f"{seconds // MINUTE} min"
+    return f"{seconds // HOUR} h" if seconds < DAY else f"{seconds // DAY} d"
+
+
+@register.filter
+def is_stale(at: datetime, now: datetime) -> bool:
+    return now - at > STALE_AFTER
+
+
+@register.filter
+def printed(unit: str) -> str:
+    """Return a UCUM unit as wards print it."""
+    return PRINTED_UNITS.get(unit, unit)
+
+
+@register.filter
+def bed_name(bed: Bed) -> str:
+    """Return what is on the bed's sign: room and bed, once where they are the same."""
+    return "-".join(dict.fromkeys(filter(None, (bed.room, bed.label)))) or bed.key

@@ -1,0 +1,14 @@
+from django.urls import path
+
+from vitals import views
+
+app_name = "hyperspace"
+urlpatterns = [
+    path("", views.units, name="units"),
+    path("units/<int:unit_id>/", views.board, name="board"),
+    path("units/<int:unit_id>/cells/", views.board_cells, name="board-cells"),
+    path("units/<int:unit_id>/unattended/", views.board_unattended, name="board-unattended"),
+    path("beds/<slug:key>/", views.bed, name="bed"),
+    path("beds/<slug:key>/cells/", views.bed_cells, name="bed-cells"),
+    path("beds/<slug:key>/unattended/", views.bed_unattended, name="bed-unattended"),
+]
