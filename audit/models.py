@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from epicops.bulk import copy_rows
@@ -38,12 +39,12 @@ class AuditEventManager(models.Manager["AuditEvent"]):
 
         `detail` holds counts and internal ids only, never patient data.
         """
-        person = isinstance(actor, AbstractBaseUser)
+        name, pk = (actor, None) if isinstance(actor, str) else (actor.get_username(), actor.pk)
         return self.create(
             action=action,
             code=code,
-            actor_id=actor.pk if person else None,
-            actor=actor.get_username() if person else actor,
+            actor_id=pk,
+            actor=name,
             patient_id=patient_id,
             object_type=object_type,
             object_id=str(object_id),
@@ -66,7 +67,7 @@ class AuditEvent(models.Model):
         DELETE = "D", "Delete"
         EXECUTE = "E", "Execute"
 
-    recorded_at = models.DateTimeField(db_default=models.functions.Now())
+    recorded_at = models.DateTimeField(db_default=Now())
     action = models.CharField(max_length=1, choices=Action)
     code = models.CharField(max_length=40, help_text="What was done, for example message.replay")
     # No foreign key: the record outlives the account.

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -13,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
 M = TypeVar("M", bound=Model)
@@ -27,6 +29,11 @@ class OpsAdminSite(admin.AdminSite):
     site_header = "epicops"
     site_title = "epicops"
     index_title = "Operations"
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the apps in the order of INSTALLED_APPS: what operators need first comes first."""
+        order = [config.label for config in apps.get_app_configs()]
+        return sorted(super().get_app_list(request, app_label), key=lambda app: order.index(app["app_label"]))
 
 
 class BoundedPaginator(Paginator[Any]):
@@ -59,6 +66,10 @@ class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))  # the stock one asks to select a row to view
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -15,7 +15,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-__all__ = ["AsyncRedis", "Redis", "async_queue_client", "cache_pool_options", "queue_client", "queue_web_client", "sessions_client"]
+__all__ = [
+    "AsyncRedis",
+    "Redis",
+    "async_queue_client",
+    "cache_pool_options",
+    "queue_client",
+    "queue_web_client",
+    "sessions_client",
+]
 
 AsyncRedis = redis.asyncio.Redis
 

@@ -4,6 +4,7 @@ Every secret may instead come from the file named by the variable with `_FILE` a
 value stops the process with a message that names the variable and never its value.
 """
 
+import logging
 from pathlib import Path
 
 import django_stubs_ext
@@ -49,8 +50,8 @@ def database(url: str) -> dict[str, object]:
 
 SECRET_KEY = secret("SECRET_KEY")
 DEBUG = env.bool("DEBUG", False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 DATABASES = {"default": database(secret("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -174,4 +175,4 @@ TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an 
 USE_TZ = True
 
 LOGGING_CONFIG = None
-logging_config(level=env.log_level("LOG_LEVEL", "INFO"))
+logging_config(level=env.log_level("LOG_LEVEL", logging.INFO))

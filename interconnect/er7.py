@@ -7,7 +7,7 @@ which is some thirty times as fast as building a tree. Whatever the bytes, nothi
 from typing import Final, NamedTuple
 
 from interconnect.charsets import UTF_8, codec_of, decode
-from interconnect.escapes import Encoding, encoding_of
+from interconnect.escapes import Encoding, encoding_of, is_delimiter
 from interconnect.rejected import MessageRejected
 
 NULL: Final = '""'  # "delete the value on file", where an empty value means "no change" (section 2.5.3)
@@ -16,7 +16,9 @@ MAX_SEGMENTS: Final = 10_000
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 AROUND: Final = b"\x0b\x1c\r\n\t "  # MLLP's VT and FS, line ends, blanks
+BLANKS: Final = "\t "
 HEAD_BYTES: Final = 8192  # where peek_header looks
+SEPARATORS_BEFORE_MSH_18: Final = 17
 
 
 class Segment:
@@ -44,13 +46,13 @@ class Segment:
         value = fields[field] if field < len(fields) else ""
         if not value or field <= self.LITERAL_FIELDS:
             return value
-        # The conditions save calls: most values have no delimiter in them. ("" is in every value, _part knows.)
+        # The conditions save calls: most values have no delimiter in them. ("" is in every value; _part knows.)
         encoding = self._encoding
-        if repetition > 1 or encoding.repetition in value:
+        if encoding.repetition in value or repetition > 1:
             value = _part(value, encoding.repetition, repetition)
-        if component > 1 or encoding.component in value:
+        if encoding.component in value or component > 1:
             value = _part(value, encoding.component, component)
-        if subcomponent > 1 or encoding.subcomponent in value:
+        if encoding.subcomponent in value or subcomponent > 1:
             value = _part(value, encoding.subcomponent, subcomponent)
         return encoding.unescape(value) if encoding.escape in value else value
 
@@ -78,61 +80,77 @@ class HeaderSegment(Segment):
 
 
 def _part(text: str, separator: str, number: int) -> str:
-    if not separator or separator not in text:
+    try:
+        return text.split(separator, number)[number - 1]
+    except IndexError:
+        return ""
+    except ValueError:  # a delimiter that is not in use
         return text if number == 1 else ""
-    parts = text.split(separator)
-    return parts[number - 1] if number <= len(parts) else ""
 
 
 class Message:
-    """The segments of one message in their order; the first is MSH."""
+    """The segments of one message, each made when it is first asked for."""
 
-    __slots__ = ("encoding", "is_charset_guessed", "segments")
+    __slots__ = ("_lines", "_made", "_starts", "encoding", "header", "is_charset_guessed")
 
-    def __init__(self, segments: list[Segment], encoding: Encoding, *, is_charset_guessed: bool) -> None:
-        self.segments = segments
+    def __init__(self, lines: list[str], encoding: Encoding, *, is_charset_guessed: bool) -> None:
         self.encoding = encoding
         self.is_charset_guessed = is_charset_guessed
+        self.header = HeaderSegment(lines[0], encoding)
+        self._lines = lines
+        self._starts = [line[:4].upper() for line in lines]  # "PID|": name and field separator
+        self._made: dict[int, Segment] = {0: self.header}
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All segments in their order, MSH first."""
+        return [self._segment(index) for index in range(len(self._lines))]
 
     def first(self, name: str) -> Segment | None:
         """Return the first segment of that name, None where there is none."""
-        for segment in self.segments:
-            if segment.name == name:
-                return segment
-        return None
+        try:
+            return self._segment(self._starts.index(name + self.encoding.field))
+        except ValueError:
+            return None
 
     def all(self, name: str) -> list[Segment]:
         """Return the segments of that name in their order."""
-        return [segment for segment in self.segments if segment.name == name]
+        wanted = name + self.encoding.field
+        return [self._segment(index) for index, start in enumerate(self._starts) if start == wanted]
+
+    def _segment(self, index: int) -> Segment:
+        segment = self._made.get(index)
+        if segment is None:
+            segment = self._made[index] = Segment(self._lines[index], self.encoding)
+        return segment
 
     @property
     def message_type(self) -> str:
         """MSH-9 as "ADT^A01"; where it is "ADT" alone, as in v2.1, the event is EVN-1's."""
-        header = self.segments[0]
-        code, event = header.get(9), header.get(9, 2)
+        code, event = self.header.get(9), self.header.get(9, 2)
         if code and not event and (evn := self.first("EVN")):
             event = evn.get(1)
         return f"{code}^{event}" if event else code
 
     @property
     def sending_application(self) -> str:
-        return self.segments[0].get(3)
+        return self.header.get(3)
 
     @property
     def sending_facility(self) -> str:
-        return self.segments[0].get(4)
+        return self.header.get(4)
 
     @property
     def control_id(self) -> str:
-        return self.segments[0].get(10)
+        return self.header.get(10)
 
     @property
     def processing_id(self) -> str:
-        return self.segments[0].get(11)
+        return self.header.get(11)
 
     @property
     def version(self) -> str:
-        return self.segments[0].get(12)
+        return self.header.get(12)
 
 
 def parse(raw: bytes, fallback: str | None = None) -> Message:
@@ -151,13 +169,12 @@ def parse(raw: bytes, fallback: str | None = None) -> Message:
     text, codec, is_guess = decode(body, declared_codec(body), fallback)
     if "\rMSH" in text:
         raise MessageRejected("several-messages", "There is more than one MSH segment", path="MSH", code="100")
-    if text.count("\r") >= MAX_SEGMENTS:
+    lines = [line for segment in text.split("\r") if (line := segment.rstrip(BLANKS))]
+    if len(lines) > MAX_SEGMENTS:
         raise MessageRejected("too-many-segments", f"The message has more than {MAX_SEGMENTS:,} segments")
-    header, *lines = text.split("\r")
-    field = header[3:4]
-    encoding = encoding_of(field, header[4:].split(field, 1)[0] if field else "", codec)
-    segments = [Segment(line, encoding) for line in map(str.rstrip, lines) if line]
-    return Message([HeaderSegment(header, encoding), *segments], encoding, is_charset_guessed=is_guess)
+    field = text[3:4]
+    encoding = encoding_of(field, lines[0][4:].split(field, 1)[0] if field else "", codec)
+    return Message(lines, encoding, is_charset_guessed=is_guess)
 
 
 def normalize(raw: bytes) -> bytes:
@@ -169,10 +186,11 @@ def normalize(raw: bytes) -> bytes:
 def declared_codec(body: bytes) -> str | None:
     """Return the codec of MSH-18, None where it is not one we know."""
     header, field = body.partition(b"\r")[0], body[3:4]
-    if not field or header.count(field) < 17:  # MSH-18 follows the 17th separator
+    if not field or header.count(field) < SEPARATORS_BEFORE_MSH_18:
         return UTF_8
-    fields = header.split(field, 18)
-    return codec_of(fields[17].decode("ascii", "replace"), fields[1][1:2].decode("ascii", "replace"))
+    fields = header.split(field, SEPARATORS_BEFORE_MSH_18 + 1)
+    repetition = fields[1][1:2]
+    return codec_of(fields[SEPARATORS_BEFORE_MSH_18].decode("ascii", "replace"), repetition.decode("ascii", "replace"))
 
 
 def _not_a_message(body: bytes) -> MessageRejected:
@@ -199,18 +217,19 @@ HEADER_LENGTHS: Final = (20, 199, 227, 227)
 def peek_header(raw: bytes) -> Header:
     """Return what the first MSH says, as far as it can be made out; never raises. Escapes are left as they are."""
     start = raw.find(b"MSH", 0, HEAD_BYTES)
-    separator = raw[start + 3 : start + 4].decode("ascii", "replace")
-    if start < 0 or not separator.isprintable() or separator.isalnum() or separator in ("", " "):
+    head = raw[start : start + HEAD_BYTES].decode(errors="replace") if start >= 0 else ""
+    separator = head[3:4]
+    if not is_delimiter(separator):
         return Header()
-    lines = raw[start : start + HEAD_BYTES].decode(errors="replace").replace("\n", "\r").split("\r")
-    fields = [*lines[0].split(separator), *[""] * 10]
+    header, _, rest = head.replace("\n", "\r").partition("\r")
+    fields = [*header.split(separator), *[""] * 10]
     component = fields[1][:1] or separator
     code, event = (*fields[8].split(component), "")[:2]
     if code and not event:
-        event = next((line.split(separator)[1] for line in lines if line.startswith(f"EVN{separator}")), "")
-    values = (f"{code}^{event}" if event else code, fields[9], fields[2], fields[3])
-    parts = (values[0], *(value.split(component, 1)[0] for value in values[1:]))
-    return Header(*(_printable(part)[:length] for part, length in zip(parts, HEADER_LENGTHS, strict=True)))
+        event = rest.partition(f"EVN{separator}")[2].partition("\r")[0].partition(separator)[0]
+    message_type = f"{code}^{event}" if event else code
+    values = (message_type, *(fields[index].partition(component)[0] for index in (9, 2, 3)))
+    return Header(*(_printable(value)[:length] for value, length in zip(values, HEADER_LENGTHS, strict=True)))
 
 
 def _printable(text: str) -> str:

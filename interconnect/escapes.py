@@ -28,7 +28,7 @@ class Encoding:
 
     def __init__(self, field: str, characters: str, codec: str) -> None:
         self.field = field
-        self.component, self.repetition, self.escape, self.subcomponent, truncation = (*characters, *("",) * 5)[:5]
+        self.component, self.repetition, self.escape, self.subcomponent, truncation = [*characters, *[""] * 5][:5]
         self.codec = codec
         delimiters = {
             "F": field,
@@ -38,7 +38,7 @@ class Encoding:
             "E": self.escape,
             "P": truncation,
         }
-        self._replacements = {code: character for code, character in delimiters.items() if character}
+        self._replacements: dict[str, str] = {code: character for code, character in delimiters.items() if character}
         self._replacements.update({"H": "", "N": "", ".br": "\n"})
         self._pattern = re.compile(SEQUENCES.format(e=re.escape(self.escape))) if self.escape else None
 
@@ -53,21 +53,22 @@ class Encoding:
 
         def replace(match: re.Match[str]) -> str:
             nonlocal growth
+            sequence: str = match[0]
             hexadecimal, code = match.groups()
             if hexadecimal:
-                return self._characters(hexadecimal) or match[0]
+                return self._characters(hexadecimal) or sequence
             if code.startswith(".sp"):
                 lines = _blank_lines(code[3:])
                 growth += lines
                 if growth > MAX_GROWTH:
-                    raise MessageRejected("too-large", "The \\.sp\\ escapes of one value make too many lines", code="102")
-                return "\n" * lines or match[0]
-            return self._replacements.get(code, match[0])
+                    raise MessageRejected("too-large", "The escapes of one value make too many lines", code="102")
+                return "\n" * lines or sequence
+            return self._replacements.get(code, sequence)
 
         return replace
 
     def _characters(self, hexadecimal: str) -> str:
-        """Decode a run of \\Xhh..\\ in the message's character set; empty where that cannot be."""
+        r"""Decode a run of \Xhh..\ in the message's character set; empty where that cannot be."""
         characters = bytes.fromhex(hexadecimal.replace(f"{self.escape}X", "").replace(self.escape, ""))
         try:
             text = characters.decode(self.codec)
@@ -77,17 +78,22 @@ class Encoding:
 
 
 def _blank_lines(number: str) -> int:
-    """Return N of \\.spN\\, which is 1 where absent and 0 where it is not one we follow."""
+    r"""Return N of \.spN\, which is 1 where absent and 0 where it is not one we follow."""
     if not number:
         return 1
     return int(number) if number.isdecimal() and len(number) <= len(str(MAX_BLANK_LINES)) else 0
 
 
+def is_delimiter(character: str) -> bool:
+    """Whether this can delimit: an ASCII punctuation mark, not a letter, digit, blank or control character."""
+    return "!" <= character <= "~" and not character.isalnum()
+
+
 @lru_cache(maxsize=64)
 def encoding_of(field: str, characters: str, codec: str) -> Encoding:
-    """Return the encoding that MSH-1 and MSH-2 declare, which may be 1 to 5 characters; those missing are not in use."""
+    """Return the encoding that MSH-1 and MSH-2 declare; MSH-2 may stop early, what it leaves out is not in use."""
     for delimiter in (field, *characters):
-        if not ("!" <= delimiter <= "~") or delimiter.isalnum():
+        if not is_delimiter(delimiter):
             raise MessageRejected("bad-delimiters", "A delimiter is not a punctuation mark", path="MSH-2", code="102")
     if not 1 <= len(characters) <= 5:  # noqa: PLR2004  component, repetition, escape, subcomponent, truncation
         raise MessageRejected("bad-delimiters", "MSH-2 does not have 1 to 5 characters", path="MSH-2", code="102")

@@ -73,7 +73,7 @@ class MLLPSender:
             if select.select([connection], [], [], seconds)[0]:
                 self._receive(connection)
             elif self._unanswered and time.monotonic() - self._heard_at > ANSWER_TIMEOUT:
-                raise TimeoutError  # noqa: TRY301  the same end as a lost connection
+                raise TimeoutError
         except OSError as error:
             self._lose(error)
 

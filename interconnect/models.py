@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 
 class Batch(models.Model):
@@ -12,7 +13,7 @@ class Batch(models.Model):
     size = models.PositiveIntegerField()
     lane = models.PositiveSmallIntegerField(default=0)
     worker = models.CharField(max_length=100)
-    committed_at = models.DateTimeField(db_default=models.functions.Now())
+    committed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         verbose_name_plural = "batches"
@@ -41,7 +42,7 @@ class InboundMessage(models.Model):
     patient = models.ForeignKey("vitals.Patient", models.PROTECT, null=True, related_name="messages")
     raw = models.BinaryField(help_text="The bytes as delivered")
     sha256 = models.BinaryField(max_length=32)
-    applied_at = models.DateTimeField(db_default=models.functions.Now())
+    applied_at = models.DateTimeField(db_default=Now())
     replay_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="replays")
 
     class Meta:
@@ -67,7 +68,7 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         return self.open().update(
             state=DeadLetter.State.REPLAYING,
             replay_requested_by=by,
-            replay_requested_at=models.functions.Now(),
+            replay_requested_at=Now(),
         )
 
 
@@ -86,7 +87,7 @@ class DeadLetter(models.Model):
     error_code = models.CharField(max_length=10, blank=True, help_text="HL7 table 0357")
     error_path = models.CharField(max_length=40, blank=True, help_text="For example PID-3.1")
     error_text = models.CharField(max_length=300, help_text="For people; never patient data")
-    failed_at = models.DateTimeField(db_default=models.functions.Now())
+    failed_at = models.DateTimeField(db_default=Now())
     pushed_at = models.DateTimeField(null=True, blank=True, help_text="When it was put on interconnect:dlq")
     replay_requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     replay_requested_at = models.DateTimeField(null=True, blank=True)

@@ -107,7 +107,10 @@ class InboundQueue:
 
 def depth(client: Redis) -> tuple[int, int]:
     """Return how many messages wait and how many are in flight."""
-    waiting, inflight = client.pipeline(transaction=False).llen(keys.QUEUE).llen(keys.INFLIGHT).execute()
+    pipeline = client.pipeline(transaction=False)
+    pipeline.llen(keys.QUEUE)
+    pipeline.llen(keys.INFLIGHT)
+    waiting, inflight = pipeline.execute()
     return waiting, max(inflight - 1, 0)  # the first element in flight is the batch id
 
 

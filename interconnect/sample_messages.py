@@ -30,15 +30,14 @@ class Person:
     visit: str
     family: str
     given: str
-    born: date
+    born: date | None
     sex: str
 
     @property
     def pid(self) -> str:
         name = f"{self.family}^{self.given}"
-        return segment(
-            "PID", {1: "1", 3: f"{self.mrn}^^^{FACILITY}^MR", 5: name, 7: f"{self.born:%Y%m%d}", 8: self.sex}
-        )
+        born = f"{self.born:%Y%m%d}" if self.born else ""
+        return segment("PID", {1: "1", 3: f"{self.mrn}^^^{FACILITY}^MR", 5: name, 7: born, 8: self.sex})
 
     def pv1(self, place: Place, more: Mapping[int, str] | None = None) -> str:
         visit = f"{self.visit}^^^{FACILITY}^VN"

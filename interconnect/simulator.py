@@ -1,6 +1,7 @@
 """A hospital that never was: seeded patients who arrive, move, leave and are measured, as HL7 messages."""
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +9,8 @@ from random import Random
 from typing import NamedTuple
 
 from interconnect.sample_messages import Person, Place, Reading, adt, oru, spoil, timestamp
-from vitals.demo import WARDS
+from vitals.demo import FACILITY, WARDS
+from vitals.models import Stay
 
 Clock = Callable[[], datetime]
 
@@ -83,7 +85,7 @@ def ticking(start: datetime, step: timedelta = timedelta(seconds=1)) -> Clock:
 
 
 def places(beds: int) -> list[Place]:
-    """Return so many beds: first those of the known wards, then of invented ones W1, W2 …"""
+    """Return so many beds: those of the known wards, then of invented ones called W1, W2 and so on."""
     known = [Place(code, number) for code, (_, numbers) in WARDS.items() for number in numbers]
     first = max(place.number for place in known) + 1
     invented = [Place(f"W{index // WARD_SIZE + 1}", first + index) for index in range(beds - len(known))]
@@ -182,3 +184,22 @@ def generate(count: int, *, seed: int = 1, beds: int = 32, start: datetime | Non
     hospital = Hospital(seed=seed, beds=beds, clock=ticking(start or datetime(2026, 1, 1, tzinfo=UTC)))
     for number in range(count):
         yield hospital.vitals() if number % 2 else hospital.movement()
+
+
+def leftovers() -> Iterator[bytes]:
+    """Yield a discharge for each patient whom the database still has in this hospital: those of an earlier run."""
+    stays = Stay.objects.filter(
+        to_at=None, bed__unit__facility=FACILITY, bed__label__regex=r"^\d+$", visit__authority=FACILITY
+    )
+    for stay in stays.select_related("visit__patient", "bed__unit").prefetch_related("visit__patient__identifiers"):
+        patient, now = stay.visit.patient, utc_now()
+        person = Person(
+            mrn=patient.identifiers.all()[0].value,
+            visit=stay.visit.number,
+            family=patient.family_name,
+            given=patient.given_name,
+            born=patient.birth_date,
+            sex=patient.sex,
+        )
+        place = Place(stay.bed.unit.code, int(stay.bed.label))
+        yield adt("A03", now, f"FRESH{secrets.token_hex(7)}", person, place, {45: timestamp(now)})

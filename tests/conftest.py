@@ -20,6 +20,8 @@ from tests.servers import stack_key
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
+skipped_key = pytest.StashKey[int]()
+
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
@@ -79,11 +81,18 @@ def _database_beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # In CI the tests run and fail instead: a skip nobody reads is no test.
-    skip = not Path(CHROMIUM).exists() and os.environ.get("CI") != "true"
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
-            if skip:
-                item.add_marker(pytest.mark.skip(reason=f"no Chromium at {CHROMIUM}; apt-get install chromium"))
+@pytest.hookimpl(trylast=True)  # once -m and -k have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    browser = [item for item in items if item.get_closest_marker("browser")]
+    for item in browser:
+        item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
+    # In CI they run and fail instead: a skip nobody reads is no test.
+    if browser and not Path(CHROMIUM).exists() and os.environ.get("CI") != "true":
+        config.stash[skipped_key] = len(browser)
+        for item in browser:
+            item.add_marker(pytest.mark.skip(reason=f"no Chromium at {CHROMIUM}"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if skipped := config.stash.get(skipped_key, 0):
+        print(f"\n*** {skipped} BROWSER TESTS DID NOT RUN: no Chromium here (apt-get install chromium) ***")  # noqa: T201

@@ -1,6 +1,7 @@
 """Pytest plugin: real servers for the run, started before Django reads its settings."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.add_cleanup(directory.cleanup)
     stack = Stack(Path(directory.name), durable=False)
     early_config.add_cleanup(stack.stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the servers stop with the run
     stack.start()
     early_config.stash[stack_key] = stack
     os.environ.update(stack.environment())

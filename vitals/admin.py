@@ -21,7 +21,7 @@ class UnitAdmin(AuditedModelAdmin[Unit]):
     list_display = ("code", "facility", "name")
     fields = ("facility", "code", "name", "staff")
     readonly_fields = ("facility", "code")
-    autocomplete_fields = ("staff",)
+    filter_horizontal = ("staff",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

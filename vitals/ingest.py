@@ -6,7 +6,7 @@ Each step is one or two statements for the batch, whatever its size. Writing the
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -160,7 +160,7 @@ def _rewrite_stays(visit_ids: list[int]) -> set[int]:
 
 def _observe(measured: Sequence[tuple[int, VitalsMeasured]], patients: dict[tuple[str, str], int]) -> None:
     """Add the values. A correction replaces what it corrects; a preliminary value never replaces a final one."""
-    rows = {}
+    rows: dict[tuple[int, str, datetime, str], tuple[Any, ...]] = {}
     for message_id, event in measured:
         for sign in event.signs:
             patient_id = patients[event.identity.key]

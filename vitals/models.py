@@ -41,10 +41,12 @@ class UnitQuerySet(models.QuerySet["Unit"]):
         return self.filter(staff=user)
 
     def with_occupancy(self) -> Self:
-        """Add `bed_count` and `occupied_count`."""
+        """Add `bed_count`, `occupied_count` and `free_count`."""
         current = Q(beds__stays__isnull=False, beds__stays__to_at=None)
         return self.annotate(
-            bed_count=Count("beds", distinct=True), occupied_count=Count("beds", filter=current, distinct=True)
+            bed_count=Count("beds", distinct=True),
+            occupied_count=Count("beds", filter=current, distinct=True),
+            free_count=F("bed_count") - F("occupied_count"),
         )
 
 

@@ -60,8 +60,8 @@ def _find_beds(locations: Iterable[Location]) -> dict[Location | None, int]:
         cursor.execute(
             """SELECT u.code, b.room, b.label, u.facility, b.id
                FROM vitals_bed b JOIN vitals_unit u ON u.id = b.unit_id
-               JOIN unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS wanted(code, room, label, facility)
-                 ON (u.code, b.room, b.label, u.facility) = (wanted.code, wanted.room, wanted.label, wanted.facility)""",
+               JOIN unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS w(code, room, label, facility)
+                 ON (u.code, b.room, b.label, u.facility) = (w.code, w.room, w.label, w.facility)""",
             columns_of(rows, 4),
         )
         return {Location(unit, room, bed, facility): pk for unit, room, bed, facility, pk in cursor.fetchall()}

@@ -6,7 +6,7 @@ from typing import Any
 from django_redis.serializers.base import BaseSerializer
 
 
-class CompactJSONSerializer(BaseSerializer):
+class CompactJSONSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis ships no types
     """`{"hr":78,"bp":"120/80"}`: no spaces, no pickle."""
 
     def dumps(self, value: Any) -> bytes:

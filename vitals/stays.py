@@ -36,11 +36,13 @@ def derive_stays(movements: Iterable[Moved]) -> list[Span]:
     stays: list[Span] = []
     for moved in sorted(movements, key=_when):
         current = stays[-1] if stays and stays[-1].to_at is None else None
-        arrives = moved.kind != Movement.Kind.DISCHARGE and moved.bed_id is not None
-        if current and not (arrives and moved.bed_id == current.bed_id):
-            stays[-1] = current._replace(to_at=moved.occurred_at)
-        if arrives and not (current and moved.bed_id == current.bed_id):
-            stays.append(Span(moved.bed_id, moved.occurred_at, None))  # type: ignore[arg-type]  arrives: not None
+        arrives_in = None if moved.kind == Movement.Kind.DISCHARGE else moved.bed_id
+        if current and current.bed_id == arrives_in:
+            continue
+        if current:
+            stays[-1] = Span(current.bed_id, current.from_at, moved.occurred_at)
+        if arrives_in is not None:
+            stays.append(Span(arrives_in, moved.occurred_at, None))
     return [stay for stay in stays if stay.to_at != stay.from_at]
 
 

@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     if options.smoke:
         from epicops.embedded.smoke import smoke  # noqa: PLC0415  needs none of the below
 
@@ -46,7 +47,6 @@ def main() -> int:
     if options.credentials:
         print(logins(options.root))
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return demo(options)
     except StackError as error:

@@ -100,7 +100,8 @@ def nobody() -> tuple[int, int]:
 def unprivileged() -> list[str]:
     """Return the command that starts another one as nobody when we are root: PostgreSQL refuses to run as root.
 
-    It keeps the right to pass directories, or a checkout below a private home would be out of its reach.
+    It keeps the right to pass directories, or a checkout below a private home would be out of its reach;
+    `no_setuid_fixup` makes access(2), by which PostgreSQL looks for its own programs, honour that right.
     """
     if os.geteuid() != 0:
         return []
@@ -108,4 +109,5 @@ def unprivileged() -> list[str]:
         raise StackError("PostgreSQL does not run as root. Run as an ordinary user, or install setpriv (util-linux).")
     uid, gid = nobody()
     identity = (f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
-    return [setpriv, *identity, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
+    rights = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup")
+    return [setpriv, *identity, *rights, "--"]

@@ -24,7 +24,10 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def daemons_under(directory: Path) -> list[psutil.Process]:
-    """Return the processes without a terminal whose working directory is `directory` or below: nobody's shell."""
+    """Return the processes without a terminal whose working directory is `directory` or below: nobody's shell.
+
+    psutil knows the terminals that existed at its first look in this process: to be called at its start.
+    """
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -14,6 +14,7 @@ from epicops.embedded.stack import Stack
 
 def run(command: list[str]) -> int:
     """Run `command` to its end and return its exit status, or 128 + the signal that ended it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="epicops-") as root, Stack(Path(root)) as stack:
         environment = os.environ | stack.environment()
         subprocess.run(manage("migrate", "--verbosity", "0"), env=environment, check=True)
@@ -26,8 +27,9 @@ def run(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if not sys.argv[1:] or sys.argv[1] in {"-h", "--help"}:
-        sys.exit(f"usage: script/with-stack COMMAND [ARGUMENT ...]\n\n{__doc__}")
+    if sys.argv[1:] in ([], ["-h"], ["--help"]):
+        print(f"usage: script/with-stack COMMAND [ARGUMENT ...]\n\n{__doc__}")  # noqa: T201
+        sys.exit(0 if sys.argv[1:] else 2)
     try:
         sys.exit(run(sys.argv[1:]))
     except (StackError, FileNotFoundError) as error:

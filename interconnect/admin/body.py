@@ -6,34 +6,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from interconnect import charsets
-try:
-    from interconnect.field_names import field_name
-    from interconnect.inspector import inspect
-except ImportError:
-    field_name = lambda *a: ""
-    inspect = lambda raw: []
+from interconnect.charsets import UTF_8
+from interconnect.er7 import declared_codec, normalize
+from interconnect.field_names import field_name
+from interconnect.inspector import HEADERS, VISIBLE, FieldRow, SegmentRow, inspect
 
-INSPECTED_BYTES: Final = 64 * 1024
+TEXT_BYTES: Final = 256 * 1024
 HEX_BYTES: Final = 4 * 1024
 HEX_ROW: Final = 16
 
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"  # stands for bytes that are no character
 NOT_PRINTABLE: Final = re.compile("[^ -~]")
-PATH: Final = re.compile(r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<number>\d+)\])?(?:-(?P<field>\d+))?")
-# Control characters, and marks that reorder or hide text (Unicode TR36, section 2.10): shown by number instead.
-UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
+PATH: Final = re.compile(r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<number>\d+)\])?-(?P<field>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field that has a value, or that should have had one."""
+    """One field that has a value, or that should have had one; `path` is empty for a remark."""
 
     path: str
     name: str
     text: str
-    is_at_fault: bool
+    is_at_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a detail page shows; `hex` has (offset, bytes, characters) for each 16 bytes."""
+    """What a detail page shows. `segments` is empty where there are none; `hex` has (offset, bytes, characters)."""
 
     size: int
     segments: tuple[Segment, ...]
@@ -56,40 +50,42 @@ class Body:
 
 def body(raw: bytes, error_path: str = "") -> Body:
     """Return the views of `raw`, with the field that `error_path` (such as "OBX[2]-5") names marked as at fault."""
-    head = raw[:INSPECTED_BYTES]
-    text = charsets.decode(head, None, fallback="latin-1").text
+    head = normalize(raw[:TEXT_BYTES])
+    sent = head.decode(declared_codec(head) or UTF_8, errors="replace").split("\r")
+    shown = [line.translate(VISIBLE) for line in sent]
     return Body(
         size=len(raw),
-        segments=tuple(_segments(head, error_path)),
-        text=shown(text.replace("\r\n", "\n").replace("\r", "\n")),
+        segments=tuple(_segments(inspect(raw[:TEXT_BYTES]), error_path)),
+        text="\n".join(shown),
         hex=tuple(_hex(raw[:HEX_BYTES])),
-        is_text=not UNSEEN.search(text),
-        is_cut=len(raw) > INSPECTED_BYTES,
+        is_text=shown == sent and not any(REPLACEMENT in line for line in sent),
+        is_cut=len(raw) > TEXT_BYTES,
     )
 
 
-def shown(text: str) -> str:
-    """Return the text with every character that cannot be seen, or that moves others, written as its number."""
-    return UNSEEN.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
-
-
-def _segments(raw: bytes, error_path: str) -> Iterator[Segment]:
+def _segments(rows: list[SegmentRow], error_path: str) -> Iterator[Segment]:
+    if not rows or rows[0].name not in HEADERS:  # the inspector's own hex dump
+        return
     seen: Counter[str] = Counter()
-    for name, fields in inspect(raw):
+    for name, fields in rows:
         seen[name] += 1
-        fault = _fault(error_path, name, seen[name])
-        rows = [Field(f"{name}-{number}", label, shown(text), number == fault) for number, label, text in fields]
-        if fault and fault not in (number for number, _, _ in fields):
-            rows.append(Field(f"{name}-{fault}", field_name(name, fault), "", is_at_fault=True))
-        yield Segment(name, tuple(rows))
+        yield Segment(name, tuple(_fields(name, fields, _fault(error_path, name, seen[name]))))
 
 
-def _fault(error_path: str, name: str, number: int) -> int:
-    """Return which field of the `number`th segment of this name is at fault, 0 when none is."""
+def _fields(name: str, rows: list[FieldRow], fault: int | None) -> Iterator[Field]:
+    """Yield the fields, and at its place the one at fault even where it is empty."""
+    if fault is not None and fault not in (row.position for row in rows):
+        rows = sorted([*rows, FieldRow(fault, field_name(name, fault), "")])
+    for position, label, text in rows:
+        yield Field(f"{name}-{position}" if position else "", label, text, is_at_fault=position == fault)
+
+
+def _fault(error_path: str, name: str, number: int) -> int | None:
+    """Return which field of the `number`th segment of this name is at fault, None when none is."""
     match = PATH.match(error_path)
     if match is None or match["segment"] != name or int(match["number"] or number) != number:
-        return 0
-    return int(match["field"] or 0)
+        return None
+    return int(match["field"])
 
 
 def _hex(raw: bytes) -> Iterator[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -10,7 +11,6 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
 from epicops.admin_site import ReadOnlyModelAdmin, badge, timestamp
 from interconnect.admin.filters import DeadSenderFilter, DeadTypeFilter, ErrorFilter, StateFilter
@@ -23,7 +23,7 @@ REPLAYS = Prefetch("message__replays", InboundMessage.objects.only("id", "status
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
-    list_display = ("when", "age", "error", "error_text", "message_type", "sender", "status", "outcome")
+    list_display = ("when", "error", "sent", "outcome")
     list_filter = (StateFilter, ErrorFilter, DeadTypeFilter, DeadSenderFilter)
     list_select_related = ("message",)
     actions = ("replay_selected",)
@@ -62,34 +62,24 @@ class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
         return message_panels(request, obj.message) | {"letter": obj, "may_replay": may_replay}
 
     @admin.display(description="failed at")
-    def when(self, letter: DeadLetter) -> SafeString | str:
-        return timestamp(letter.failed_at)
-
-    @admin.display
-    def age(self, letter: DeadLetter) -> str:
-        return timesince(letter.failed_at, depth=1)
+    def when(self, letter: DeadLetter) -> SafeString:
+        return format_html("{}<small>{}</small>", timestamp(letter.failed_at), naturaltime(letter.failed_at))
 
     @admin.display
     def error(self, letter: DeadLetter) -> SafeString:
-        return format_html("{} <code>{}</code>", letter.error_class, letter.error_path)
+        where = f"{letter.error_class} {letter.error_path}"
+        return format_html("{}<small>{}</small>", letter.error_text, where)
 
-    @admin.display(description="type")
-    def message_type(self, letter: DeadLetter) -> str:
-        return letter.message.message_type
-
-    @admin.display
-    def sender(self, letter: DeadLetter) -> str:
-        return sender(letter.message)
+    @admin.display(description="message")
+    def sent(self, letter: DeadLetter) -> SafeString:
+        return format_html("{}<small>{}</small>", letter.message.message_type or "-", sender(letter.message))
 
     @admin.display(description="state")
-    def status(self, letter: DeadLetter) -> SafeString:
-        return badge(letter.state, letter.get_state_display())
-
-    @admin.display
     def outcome(self, letter: DeadLetter) -> SafeString:
-        """Link what the replay was delivered as."""
+        """Say how far it is, and link what a replay was delivered as."""
         links = (
-            (reverse("admin:interconnect_inboundmessage_change", args=[message.pk]), str(message))
+            (reverse("admin:interconnect_inboundmessage_change", args=[message.pk]), message)
             for message in letter.message.replays.all()
         )
-        return format_html_join(", ", '<a href="{}">{}</a>', links)
+        replays = format_html_join(", ", '<a href="{}">{}</a>', links)
+        return format_html("{}<small>{}</small>", badge(letter.state, letter.get_state_display()), replays)

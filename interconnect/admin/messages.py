@@ -22,7 +22,7 @@ MAX_ID = 2**63 - 1
 @admin.register(InboundMessage)
 class InboundMessageAdmin(ReadOnlyModelAdmin[InboundMessage]):
     paginator = BoundedPaginator
-    list_display = ("when", "message_type", "outcome", "control_id", "sender", "why", "dead_letter_link")
+    list_display = ("when", "sent", "outcome", "why")
     list_filter = ("status", TypeFilter, SenderFilter)
     list_select_related = ("dead_letter",)
     search_fields = ("control_id", "id")
@@ -42,7 +42,7 @@ class InboundMessageAdmin(ReadOnlyModelAdmin[InboundMessage]):
             matches |= Q(pk=int(term))
         return queryset.filter(matches), False
 
-    @admin.display(description="applied at")
+    @admin.display(description="delivered at")
     def when(self, message: InboundMessage) -> SafeString | str:
         return timestamp(message.applied_at)
 
@@ -50,21 +50,20 @@ class InboundMessageAdmin(ReadOnlyModelAdmin[InboundMessage]):
     def outcome(self, message: InboundMessage) -> SafeString:
         return badge(message.status, message.get_status_display())
 
-    @admin.display
-    def sender(self, message: InboundMessage) -> str:
-        return sender(message)
+    @admin.display(description="message")
+    def sent(self, message: InboundMessage) -> SafeString:
+        what, who = message.message_type or "-", " ".join((message.control_id, sender(message)))
+        return format_html("{}<small>{}</small>", what, who)
 
     @admin.display(description="reason")
-    def why(self, message: InboundMessage) -> str:
-        return message.dead_letter.error_text if hasattr(message, "dead_letter") else message.reason
-
-    @admin.display(description="dead letter", empty_value="")
-    def dead_letter_link(self, message: InboundMessage) -> SafeString | None:
+    def why(self, message: InboundMessage) -> str | SafeString:
+        """Say why it was skipped, or what is wrong with it and where to do something about that."""
         if not hasattr(message, "dead_letter"):
-            return None
+            return message.reason
         letter = message.dead_letter
         url = reverse("admin:interconnect_deadletter_change", args=[letter.pk])
-        return format_html('<a href="{}">#{}</a> {}', url, letter.pk, letter.get_state_display())
+        state = badge(letter.state, letter.get_state_display())
+        return format_html('{}<small><a href="{}">{}</a> {}</small>', letter.error_text, url, letter, state)
 
     def opened(self, request: HttpRequest, obj: InboundMessage) -> dict[str, Any]:
         return message_panels(request, obj)

@@ -1,5 +1,6 @@
 """The embedded servers: where they live, and that a killed run does not stop the next one."""
 
+import json
 import signal
 import stat
 import subprocess
@@ -21,6 +22,13 @@ from pathlib import Path
 from epicops.embedded.stack import Stack
 Stack(Path(sys.argv[1])).start()
 os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+LIST_DAEMONS = """
+import sys
+from pathlib import Path
+from epicops.embedded.processes import daemons_under
+print([process.pid for process in daemons_under(Path(sys.argv[1]))])
 """
 
 
@@ -116,10 +124,11 @@ def test_a_killed_run_does_not_stop_the_next_one(tmp_path: Path) -> None:
     assert not processes.daemons_under(tmp_path)
 
 
-def test_files_left_by_a_crash_do_not_stop_the_next_start(tmp_path: Path) -> None:
+def test_files_left_by_a_crash_do_not_stop_the_next_start(own: Stack, tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         pass
-    living = "1\n"  # the process ids that crashed servers left are in use again
+    # The process ids in them are in use again, by PostgreSQL's own user.
+    living = f"{processes.daemons_under(own.postgres.data)[0].pid}\n"
     (stack.postgres.data / "postmaster.pid").write_text(living)
     for left in (".s.PGSQL.5432", ".s.PGSQL.5432.lock", "queue.sock"):
         (stack.run / left).write_text(living)
@@ -172,12 +181,14 @@ def test_the_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
 
 
 def test_a_shell_in_the_directory_is_nobodys_orphan(tmp_path: Path) -> None:
-    # script(1) gives the shell a terminal, as a person's has one.
-    shell = subprocess.Popen(["script", "-qec", "sleep 30", "/dev/null"], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    try:
-        found = [process.cmdline() for process in processes.daemons_under(tmp_path)]
-    finally:
-        processes.end(processes.tree(shell.pid), signal.SIGKILL)
-        shell.wait()
+    # script(1) gives its command a terminal, as a person's shell has one.
+    command = ["script", "-qec", "echo $$; exec sleep 30", "/dev/null"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as terminal:
+        assert terminal.stdout is not None
+        shell = int(terminal.stdout.readline())
+        found = subprocess.run(
+            [sys.executable, "-c", LIST_DAEMONS, tmp_path], capture_output=True, text=True, check=True
+        )
+        processes.end(processes.tree(terminal.pid), signal.SIGKILL)
 
-    assert ["sleep", "30"] not in found
+    assert shell not in json.loads(found.stdout)

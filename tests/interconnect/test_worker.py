@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from unittest.mock import ANY
 
 import pytest
@@ -11,7 +12,6 @@ from audit.models import AuditEvent
 from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
-from interconnect import worker as worker_module
 from interconnect.models import Batch, DeadLetter, InboundMessage
 from interconnect.queue import InboundQueue
 from interconnect.status import counts
@@ -206,7 +206,7 @@ def test_the_worker_waits_for_redis_and_goes_on(stack: Stack, monkeypatch: pytes
         if len(waited) == 3:
             stack.queue.start()
 
-    monkeypatch.setattr(worker_module.time, "sleep", restart_on_third_try)
+    monkeypatch.setattr(time, "sleep", restart_on_third_try)
     drain()
 
     assert InboundMessage.objects.get().status == "applied"
@@ -222,7 +222,7 @@ def test_an_outage_of_the_database_fills_no_dead_letters(stack: Stack, monkeypat
         if len(waited) == 3:
             stack.postgres.start()
 
-    monkeypatch.setattr(worker_module.time, "sleep", restart_on_third_try)
+    monkeypatch.setattr(time, "sleep", restart_on_third_try)
     drain()
 
     assert (InboundMessage.objects.count(), DeadLetter.objects.count()) == (1, 0)

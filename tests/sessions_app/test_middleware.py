@@ -2,13 +2,15 @@
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import sessions_client
 from sessions_app.backend import SessionStore
+from sessions_app.middleware import ActivitySessionMiddleware
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +83,18 @@ def test_without_redis_the_page_says_so_and_the_cookie_stays(amara: Client, stac
     assert response.status_code == 503
     assert response["Retry-After"] == "5"
     assert settings.SESSION_COOKIE_NAME not in response.cookies
+
+
+def test_redis_lost_in_the_middle_of_a_request_is_503_too(amara: Client, rf: RequestFactory, stack: Stack) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session["seen"] = True
+        stack.sessions.kill()
+        return HttpResponse()
+
+    request = rf.get("/")
+    request.COOKIES = {name: morsel.value for name, morsel in amara.cookies.items()}
+
+    assert ActivitySessionMiddleware(view)(request).status_code == 503
 
 
 def test_the_session_is_there_when_redis_is_back(amara: Client, stack: Stack) -> None:

@@ -7,6 +7,7 @@ from django.core.cache import cache as django_cache
 from django_redis import get_redis_connection
 from pytest_django import DjangoAssertNumQueries
 
+from epicops.breaker import Breaker
 from epicops.embedded.stack import Stack
 from tests.builders import adt, drain, oru, push
 from vitals import cache
@@ -18,7 +19,7 @@ KEY = "patient:bed427:vitals"
 
 @pytest.fixture(autouse=True)
 def _closed_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "breaker", cache.Breaker("cache"))
+    monkeypatch.setattr(cache, "breaker", Breaker("cache"))
 
 
 @pytest.fixture

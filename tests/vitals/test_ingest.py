@@ -100,7 +100,7 @@ def test_a_correction_replaces_a_value_and_a_late_preliminary_one_does_not() -> 
     drain()
 
     observation = Observation.objects.get()
-    assert (observation.value, observation.status) == (87, "C")
+    assert (int(observation.value), observation.status) == (87, "C")
 
 
 def test_fahrenheit_is_kept_as_celsius_beside_what_was_sent() -> None:

@@ -6,7 +6,7 @@ import time
 from argparse import ArgumentTypeError
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -19,7 +19,7 @@ from epicops import keys
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.mllp_client import Counts, MLLPSender
-from interconnect.simulator import Hospital, ticking, utc_now
+from interconnect.simulator import Hospital, leftovers, ticking, utc_now
 
 STEP = 0.5  # seconds; the longest it takes to notice SIGTERM
 GRACE = 5.0  # seconds for the last answers after SIGTERM
@@ -100,6 +100,11 @@ class Command(BaseCommand):
             help="ISO 8601; simulated clock, a second a message (default: now)",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON line of what happened")
+        parser.add_argument(
+            "--fresh",
+            action="store_true",
+            help="first discharge whoever the database has in a bed since an earlier run",
+        )
         door = parser.add_mutually_exclusive_group()
         door.add_argument(
             "--mllp",
@@ -117,6 +122,8 @@ class Command(BaseCommand):
         clock = ticking(options["start"]) if options["start"] else utc_now
         hospital = Hospital(seed=seed, beds=beds, bad_percent=bad, clock=clock)
         sender: Sender = ListSender() if options["lpush"] else MLLPSender(*options["mllp"])
+        for message in leftovers() if options["fresh"] else ():
+            sender.send(message)
         started_at = time.monotonic()
         with stop_on_signal() as stop, progress(sender, started_at, seed):
             simulate(hospital, sender, rate=rate, count=count, stop=stop)
@@ -129,9 +136,10 @@ class Command(BaseCommand):
 
 
 def simulate(hospital: Hospital, sender: Sender, *, rate: float, count: int | None, stop: StopFlag) -> None:
-    """Send messages at an even rate until `count` of them have a final answer, or until asked to stop."""
+    """Send `count` messages at an even rate until all have a final answer, or until asked to stop."""
     due = time.monotonic()
-    while not stop.requested and (count is None or sender.counts.sent < count):
+    last = None if count is None else sender.counts.sent + count
+    while not stop.requested and (last is None or sender.counts.sent < last):
         now = time.monotonic()
         if due <= now and sender.has_room:
             sender.send(hospital.next_message())
@@ -152,11 +160,9 @@ def progress(sender: Sender, started_at: float, seed: int) -> AbstractContextMan
         return nullcontext()
 
     def line() -> str:
-        counts = sender.counts
-        return (
-            f"[bold]{counts.sent:,}[/] sent  [green]{counts.accepted:,} accepted[/]  [red]{counts.refused:,} refused[/]  "
-            f"{counts.resent:,} resent  {sender.pending} pending  {speed(sender, started_at)['rate']:,}/s  seed {seed}"
-        )
+        counts, rate = sender.counts, speed(sender, started_at)["rate"]
+        done = f"[green]{counts.accepted:,}[/] accepted  [red]{counts.refused:,}[/] refused  {counts.resent:,} resent"
+        return f"[bold]{counts.sent:,}[/] sent  {done}  {sender.pending} pending  {rate:,}/s  seed {seed}"
 
     return Live(console=console, get_renderable=line, refresh_per_second=4, transient=True)
 
@@ -186,7 +192,7 @@ def percent(text: str) -> float:
 
 def iso_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    return (moment if timezone.is_aware(moment) else timezone.make_aware(moment)).astimezone(UTC)
 
 
 def address(text: str) -> tuple[str, int]:

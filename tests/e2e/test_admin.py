@@ -1,0 +1,118 @@
+"""The operators' admin in a browser: one dead letter's way, and every page of ours under the strict policy."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from audit.models import AuditEvent
+from interconnect.models import DeadLetter, InboundMessage
+from sessions_app.models import User
+from tests.builders import adt, drain, oru, push
+from tests.factories import PASSWORD
+from tests.operators import olu, root
+from tests.processes import ManageProcess
+from vitals.models import Patient, Unit
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+STOCK_FAULT = "search-label-icon"  # Django's SelectFilter2.js gives a span without a role a name
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+@pytest.fixture
+def complaints(page: Page) -> list[str]:
+    """What the browser objects to: refused content, failing scripts, requests to anywhere else."""
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda request: None if "//localhost" in request.url else heard.append(request.url))
+    return heard
+
+
+def sign_in(page: Page, server: LiveServer, user: User) -> None:
+    page.goto(server.url + reverse("admin:index"))
+    page.fill("[name=username]", user.username)
+    page.fill("[name=password]", PASSWORD)
+    page.click("[type=submit]")
+
+
+def test_an_operator_replays_a_dead_letter_and_sees_the_outcome(
+    page: Page, live_server: LiveServer, manage: Callable[..., ManageProcess]
+) -> None:
+    push(adt("A01", bed=""), adt("A01", "2", bed=""))
+    drain()
+    sign_in(page, live_server, olu())
+
+    page.get_by_role("link", name="2 open dead letters").click()
+    page.get_by_label("Select all objects on this page").check()
+    page.locator("select[name=action]").select_option("Replay selected")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_role("button", name="Replay 2 messages").click()
+    expect(page.get_by_text("2 queued for replay.")).to_be_visible()
+    assert manage("consume_interconnect", "--drain").wait() == 0
+    page.get_by_role("link", name="See what becomes of it").click()
+
+    expect(page.get_by_text("Replayed, failed again", exact=True)).to_have_count(2)
+    page.get_by_role("link", name=f"ADT^A01 #{InboundMessage.objects.latest('pk').pk}").click()
+    expect(page.get_by_text("olu asked for a replay")).to_be_visible()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "index": lambda: reverse("admin:index"),
+    "messages": lambda: reverse("admin:interconnect_inboundmessage_changelist"),
+    "message": lambda: row_url(InboundMessage.objects.filter(status="applied").latest("pk")),
+    "no text": lambda: row_url(InboundMessage.objects.get(dead_letter__error_class="not-hl7")),
+    "dead letters": lambda: reverse("admin:interconnect_deadletter_changelist") + "?state=all",
+    "dead letter": lambda: row_url(DeadLetter.objects.filter(error_class="missing-field").latest("pk")),
+    "events": lambda: reverse("admin:audit_auditevent_changelist"),
+    "event": lambda: row_url(AuditEvent.objects.latest("pk")),
+    "users": lambda: reverse("admin:sessions_app_user_changelist"),
+    "unit": lambda: row_url(Unit.objects.get()),
+    "patients": lambda: reverse("admin:vitals_patient_changelist"),
+    "patient": lambda: row_url(Patient.objects.get()),
+    "observations": lambda: reverse("admin:vitals_observation_changelist"),
+}
+OURS = ("index", "messages", "no text", "dead letters", "dead letter")
+
+
+def row_url(row: InboundMessage | DeadLetter | AuditEvent | Unit | Patient) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible_fits_a_phone_and_obeys_the_policy(
+    page: Page, live_server: LiveServer, complaints: list[str], scheme: str
+) -> None:
+    push(
+        adt("A01"), oru(hr=78, sbp=120, dbp=80), adt("A60"), adt("A01", "2", bed=""), oru(hr="fast"), bytes(range(256))
+    )
+    drain()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    sign_in(page, live_server, root())
+
+    faults = {}
+    for name in PAGES if scheme == "light" else OURS:
+        page.goto(live_server.url + PAGES[name]())
+        faults[name] = [*complaints, *faults_of(page)]
+        complaints.clear()  # axe itself adds to them
+
+    assert not {name: found for name, found in faults.items() if found}
+
+
+def faults_of(page: Page) -> list[str]:
+    nodes = [(fault["id"], node["html"]) for fault in violations(page) for node in fault["nodes"]]
+    found = [f"{rule}: {html}" for rule, html in nodes if STOCK_FAULT not in html]
+    page.set_viewport_size({"width": 390, "height": 844})
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        found.append("wider than a phone")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    return found
+
+
+def violations(page: Page) -> list[dict[str, list[dict[str, str]]]]:
+    found: list[dict[str, list[dict[str, str]]]] = Axe().run(page, options=WCAG).response["violations"]
+    return found

@@ -1,0 +1,203 @@
+"""A nurse's day in a real browser: the page keeps current, says when it cannot, and takes patients down in time."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from epicops.embedded.stack import Stack
+from epicops.redis_client import sessions_client
+from sessions_app.models import User
+from tests import factories
+from tests.builders import adt, oru, push
+from tests.processes import ManageProcess
+from vitals.models import Bed, Unit, Visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+@pytest.fixture
+def visit(transactional_db: None) -> Visit:
+    """A patient with vitals in bed427 of ward A, where Amara works; bed428 is free, bed429's readings are old."""
+    factories.amara()
+    visit = factories.admit(factories.bed())
+    factories.observe(visit, minutes_ago=40, hr=70, sbp=131, dbp=82)
+    factories.observe(visit)
+    factories.bed("bed428")
+    factories.observe(factories.admit(factories.bed("bed429"), "Haddad"), minutes_ago=9)
+    return visit
+
+
+@pytest.fixture
+def amara(page: Page, live_server: LiveServer, visit: Visit) -> Page:
+    """Amara's browser, signed in."""
+    client = factories.signed_in(Client(), User.objects.get(username="amara"))
+    name = settings.SESSION_COOKIE_NAME
+    page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": live_server.url}])
+    page.goto(f"{live_server.url}/hyperspace/")
+    expect(page.get_by_role("heading", name="My units")).to_be_visible()
+    return page
+
+
+def open_board(page: Page) -> None:
+    page.get_by_role("link", name="Ward A").click()
+    expect(page.get_by_text("Okafor, Amaka")).to_be_visible()
+
+
+def open_bed(page: Page) -> None:
+    open_board(page)
+    page.get_by_role("link", name="427").click()
+    expect(page.get_by_role("heading", name="Last 24 hours")).to_be_visible()
+
+
+def violations(page: Page) -> list[str]:
+    return [violation["id"] for violation in Axe().run(page, options=WCAG).response["violations"]]
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page is wider than the screen."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def test_a_message_changes_the_heart_rate_on_an_open_board(
+    page: Page, live_server: LiveServer, manage: Callable[..., ManageProcess], complaints: list[str]
+) -> None:
+    push(adt("A01"), oru(hr=78))
+    manage("consume_interconnect", "--drain").wait()
+    ward = Bed.objects.get(key="bed427").unit
+    ward.staff.add(factories.person("amara"))
+    manage("consume_interconnect")
+    page.goto(f"{live_server.url}/hyperspace/units/{ward.pk}/")
+    page.get_by_label("Username").fill("amara")
+    page.get_by_label("Password").fill(factories.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    heart_rate = page.locator("#bed427-hr .value")
+    expect(heart_rate).to_contain_text("78")
+    page.evaluate("window.isTheSamePage = true")
+    page.get_by_role("link", name="427").focus()
+
+    push(oru(hr=141, minutes=2))
+
+    expect(heart_rate).to_contain_text("141", timeout=15_000)
+    assert page.evaluate("window.isTheSamePage")
+    expect(page.get_by_role("link", name="427")).to_be_focused()
+    assert complaints == []
+
+
+def test_a_bed_page_keeps_current_too(amara: Page, visit: Visit, complaints: list[str]) -> None:
+    open_bed(amara)
+
+    factories.discharge(visit)
+
+    expect(amara.get_by_text("No patient is recorded in this bed.")).to_be_visible()
+    expect(amara.get_by_text("Okafor")).to_have_count(0)
+    assert complaints == []
+
+
+def test_a_new_bed_appears_by_itself(amara: Page) -> None:
+    open_board(amara)
+
+    factories.admit(factories.bed("bed430"), "Newman")
+
+    expect(amara.get_by_text("Newman, Amaka")).to_be_visible()
+
+
+def test_readings_age_and_go_stale_without_the_server(amara: Page) -> None:
+    amara.clock.install(time=timezone.now())
+    open_board(amara)
+    amara.get_by_role("button", name="Pause").click()
+    cell = amara.locator("#bed427-hr")
+    expect(cell).not_to_contain_text("[78]", use_inner_text=True)
+
+    amara.clock.fast_forward("06:00")
+
+    expect(cell).to_contain_text(re.compile(r"\[78\].*stale \d\d:\d\d\s+6 min", re.DOTALL), use_inner_text=True)
+
+
+def test_a_board_that_cannot_ask_says_so_and_recovers(amara: Page, stack: Stack) -> None:
+    open_board(amara)
+    stack.sessions.kill()
+
+    expect(amara.get_by_role("alert")).to_have_text(re.compile(r"Not updating since \d\d:\d\d"), timeout=15_000)
+    stack.sessions.start()
+
+    expect(amara.get_by_role("alert")).to_be_hidden(timeout=10_000)
+    expect(amara.get_by_text("Okafor, Amaka")).to_be_visible()
+
+
+def test_a_session_that_ends_takes_the_patients_down(amara: Page) -> None:
+    open_board(amara)
+    sessions_client().flushall()
+
+    expect(amara.get_by_role("link", name="Sign in again")).to_be_visible()
+
+    assert "Okafor" not in amara.content()
+
+
+def test_a_ward_that_is_no_longer_hers_is_taken_down(amara: Page) -> None:
+    open_board(amara)
+    Unit.objects.get(code="A").staff.clear()
+
+    expect(amara.get_by_role("link", name="Sign in again")).to_be_visible()
+
+    assert "Okafor" not in amara.content()
+
+
+def test_updates_can_be_paused(amara: Page, visit: Visit) -> None:
+    open_board(amara)
+    amara.get_by_role("button", name="Pause").click()
+    factories.admit(factories.bed("bed430"), "Newman")
+    amara.wait_for_timeout(2500)
+    expect(amara.get_by_text("Newman")).to_have_count(0)
+
+    amara.get_by_role("button", name="Resume").click()
+
+    expect(amara.get_by_text("Newman")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(amara: Page, live_server: LiveServer, scheme: str, complaints: list[str]) -> None:
+    amara.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a literal
+    found = {"units": violations(amara)}
+    open_bed(amara)
+    found["bed"] = violations(amara)
+    amara.go_back()
+    found["board"] = violations(amara)
+    amara.get_by_role("button", name="Sign out").click()
+    found["login"] = violations(amara)
+
+    assert found == {"units": [], "bed": [], "board": [], "login": []}
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 900])
+def test_no_page_is_wider_than_the_screen(amara: Page, width: int) -> None:
+    amara.set_viewport_size({"width": width, "height": 800})
+    assert overflow(amara) == 0
+
+    open_board(amara)
+    assert overflow(amara) == 0
+
+    amara.get_by_role("link", name="427").click()
+    assert overflow(amara) == 0
+
+
+@pytest.mark.browser_context_args(java_script_enabled=False)
+def test_without_javascript_the_board_reloads_itself_and_says_its_age(amara: Page) -> None:
+    open_board(amara)
+
+    expect(amara.locator("#bed429-hr")).to_contain_text(
+        re.compile(r"\[78\].*stale.*9 min", re.DOTALL), use_inner_text=True
+    )
+    expect(amara.locator("#live-state")).to_contain_text("As of")
+    expect(amara.locator("meta[http-equiv=refresh]")).to_have_attribute(
+        "content", re.compile(r"^30; url=/.*/unattended/$")
+    )
