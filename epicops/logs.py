@@ -3,6 +3,8 @@
 import logging.config
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def logging_config(level: int) -> None:
@@ -22,7 +24,8 @@ def logging_config(level: int) -> None:
                     "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder()],
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        structlog.processors.dict_tracebacks,
+                        # Never the values of local variables: they may be a message.
+                        ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
                         structlog.processors.JSONRenderer(),
                     ],
                 },

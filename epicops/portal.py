@@ -16,6 +16,7 @@ from django.shortcuts import render
 from epicops.passive import is_passive
 
 HYPERSPACE: Final = "Hyperspace"
+OPERATIONS: Final = "Operations"
 ROLES: Final = {HYPERSPACE: frozenset({"physician", "nurse", "charge_nurse"})}
 
 ENDED = "Your session has ended, as it does after 30 minutes without activity. Sign in to go on where you were."

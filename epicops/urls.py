@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="hyperspace:units"), name="home"),
+    path("admin/", include("sessions_app.operator_urls")),  # ahead of the admin's own doors
     path("admin/", admin.site.urls),
     path("hyperspace/", include("sessions_app.urls")),
     path("hyperspace/", include("vitals.urls")),

@@ -13,5 +13,5 @@ class User(AbstractUser):
         CHARGE_NURSE = "charge_nurse", "Charge nurse"
         OPERATOR = "operator", "Operator"
 
-    role = models.CharField(max_length=20, choices=Role, default=Role.NURSE)
+    role = models.CharField(max_length=20, choices=Role, blank=True, help_text="Empty: the admin is the only entrance")
     department = models.CharField(max_length=60, blank=True, help_text="For example emergency")

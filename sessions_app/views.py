@@ -1,6 +1,9 @@
 """Coming in and going out."""
 
-from django.contrib import messages
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
@@ -10,7 +13,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.portal import HYPERSPACE, ROLES, bind
+from epicops.portal import HYPERSPACE, OPERATIONS, ROLES, bind
 from sessions_app.models import User
 
 
@@ -23,17 +26,16 @@ class ClinicianForm(AuthenticationForm):
             raise ValidationError("This entrance is for clinical staff.", code="role")
 
 
-class HyperspaceLogin(LoginView):
-    """The clinicians' door: binds role, department and portal into a session with a fresh id."""
+class PortalLogin(LoginView):
+    """A door: binds role, department and portal into a session with a fresh id, and records who came or was refused."""
 
-    template_name = "sessions/login.html"
-    authentication_form = ClinicianForm
+    portal: str
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         self.request.session.flush()  # signing in again, too, ends the old id (ASVS 5.0, 7.2.4)
         response = super().form_valid(form)
         user = form.get_user()
-        bind(self.request, role=user.role, department=user.department, portal=HYPERSPACE)
+        bind(self.request, role=user.role, department=user.department, portal=self.portal)
         AuditEvent.objects.record("E", "session.login", actor=user, request=self.request)
         return response
 
@@ -52,11 +54,33 @@ class HyperspaceLogin(LoginView):
         return super().form_invalid(form)
 
 
+class HyperspaceLogin(PortalLogin):
+    """The clinicians' door."""
+
+    portal = HYPERSPACE
+    template_name = "sessions/login.html"
+    authentication_form = ClinicianForm
+
+
+class OperatorLogin(PortalLogin):
+    """The operators' door: the admin's own page."""
+
+    portal = OPERATIONS
+    template_name = "admin/login.html"
+    authentication_form = AdminAuthenticationForm
+    next_page = "admin:index"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        site = admin.site.each_context(self.request)
+        return super().get_context_data(**site, title="Log in", app_path=self.request.get_full_path(), **kwargs)
+
+
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session, here and in Redis."""
     if request.user.is_authenticated:
         AuditEvent.objects.record("E", "session.logout", actor=request.user, request=request)
+    door = "admin:login" if request.session.get("portal") == OPERATIONS else "sessions:login"
     logout(request)
     messages.success(request, "You have signed out.")
-    return redirect("sessions:login")
+    return redirect(door)

@@ -175,7 +175,7 @@ SELECT bed.id, stay.visit_id, kept.vital, o.value, o.observed_at, o.status
 FROM unnest(%s::bigint[]) AS bed(id)
 LEFT JOIN LATERAL (
   SELECT s.visit_id, v.patient_id FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
-  WHERE s.bed_id = bed.id AND s.to_at IS NULL ORDER BY s.from_at DESC LIMIT 1) stay ON true
+  WHERE s.bed_id = bed.id AND s.to_at IS NULL ORDER BY s.from_at DESC, s.id DESC LIMIT 1) stay ON true
 CROSS JOIN unnest(%s::text[]) AS kept(vital)
 LEFT JOIN LATERAL (
   SELECT value, observed_at, status FROM vitals_observation

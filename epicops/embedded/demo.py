@@ -77,7 +77,7 @@ def demo(options: argparse.Namespace) -> int:
 def programs(options: argparse.Namespace) -> dict[str, list[str]]:
     """Return what runs beside the servers, by name."""
     mllp = f"127.0.0.1:{options.mllp_port}"
-    hospital = ["--beds", "32", "--rate", "5", "--bad", "2", "--mllp", mllp]
+    hospital = ["--beds", "32", "--rate", "5", "--bad", "2", "--fresh", "--mllp", mllp]
     return {
         "web": web(options.port),
         "worker": manage("consume_interconnect"),

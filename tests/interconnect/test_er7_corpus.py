@@ -38,8 +38,8 @@ def messages() -> Iterator[tuple[str, bytes]]:
 def oracle(text: str) -> list[list[list[list[list[str]]]]]:
     """Python-hl7's tree as segments, fields, repetitions, components and subcomponents."""
 
-    def level(node: Any, kind: type) -> list[Any]:
-        return list(node) if isinstance(node, kind) else [node]
+    def level(node: Any, kind: type[list[Any]]) -> list[Any]:
+        return node if isinstance(node, kind) else [node]
 
     return [
         [

@@ -116,16 +116,34 @@ def test_a_busy_port_is_named_with_the_option_that_changes_it(tmp_path: Path) ->
     assert f"port {number} is in use; choose another one with --mllp-port" in ended.stderr
 
 
-def test_setup_makes_the_environment_once_and_then_does_nothing(tmp_path: Path) -> None:
-    checkout = tmp_path / "check out"
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of script/setup in a checkout that needs no packages, where it has run once."""
+    checkout = tmp_path_factory.mktemp("check out")
     shutil.copytree(PROJECT / "script", checkout / "script")
     (checkout / "requirements").mkdir()
     (checkout / "requirements" / "demo.txt").touch()
-    setup = [str(checkout / "script" / "setup"), "demo"]
-    subprocess.run(setup, check=True, capture_output=True)
+    setup = str(checkout / "script" / "setup")
+    subprocess.run([setup], check=True, capture_output=True)
+    return setup
 
+
+def test_a_second_setup_does_nothing(setup: str) -> None:
     started = time.monotonic()
-    again = subprocess.run(setup, check=True, capture_output=True)
+    again = subprocess.run([setup, "demo"], check=True, capture_output=True)
 
     assert again.stdout + again.stderr == b""
     assert time.monotonic() - started < 2
+
+
+def test_an_interrupted_setup_starts_anew(setup: str) -> None:
+    environment = Path(setup).parents[1] / ".venv"
+    for left in ("incomplete", "half-installed"):
+        (environment / left).touch()
+    (environment / "setup-demo").unlink()
+
+    subprocess.run([setup], check=True, capture_output=True)
+
+    assert (environment / "setup-demo").exists()
+    assert not (environment / "half-installed").exists()
+    assert not (environment / "incomplete").exists()
