@@ -46,23 +46,24 @@ class Segment:
         value = fields[field] if field < len(fields) else ""
         if not value or field <= self.LITERAL_FIELDS:
             return value
-        # The conditions save calls: most values have no delimiter in them. ("" is in every value; _part knows.)
         encoding = self._encoding
-        if encoding.repetition in value or repetition > 1:
-            value = _part(value, encoding.repetition, repetition)
-        if encoding.component in value or component > 1:
-            value = _part(value, encoding.component, component)
-        if encoding.subcomponent in value or subcomponent > 1:
-            value = _part(value, encoding.subcomponent, subcomponent)
+        try:  # the conditions save splitting: most values have no delimiter in them
+            if repetition > 1 or encoding.repetition in value:
+                value = value.split(encoding.repetition, repetition)[repetition - 1]
+            if component > 1 or encoding.component in value:
+                value = value.split(encoding.component, component)[component - 1]
+            if subcomponent > 1 or encoding.subcomponent in value:
+                value = value.split(encoding.subcomponent, subcomponent)[subcomponent - 1]
+        except IndexError:
+            return ""
         return encoding.unescape(value) if encoding.escape in value else value
 
     def repetitions(self, field: int) -> int:
         """Return how many repetitions the field has, 0 where it is empty."""
         value = self.fields[field] if field < len(self.fields) else ""
-        separator = self._encoding.repetition
-        if not value or not separator or field <= self.LITERAL_FIELDS:
+        if not value or field <= self.LITERAL_FIELDS:
             return int(value != "")
-        return value.count(separator) + 1
+        return value.count(self._encoding.repetition) + 1
 
     def _split(self) -> list[str]:
         return self._text.split(self._encoding.field)
@@ -75,17 +76,9 @@ class HeaderSegment(Segment):
     LITERAL_FIELDS = 2
 
     def _split(self) -> list[str]:
-        name, *fields = super()._split()
-        return [name, self._encoding.field, *fields]
-
-
-def _part(text: str, separator: str, number: int) -> str:
-    try:
-        return text.split(separator, number)[number - 1]
-    except IndexError:
-        return ""
-    except ValueError:  # a delimiter that is not in use
-        return text if number == 1 else ""
+        fields = self._text.split(self._encoding.field)
+        fields.insert(1, self._encoding.field)
+        return fields
 
 
 class Message:

@@ -7,6 +7,7 @@ from typing import Final
 
 from interconnect.rejected import MessageRejected
 
+NOT_IN_USE: Final = "\0"  # a character that no message contains: those with NUL bytes are refused
 MAX_BLANK_LINES: Final = 99  # of one \.spN\; a larger N is text, not a way to fill memory
 MAX_GROWTH: Final = 100_000  # characters that \.spN\ may add to one value
 
@@ -19,7 +20,7 @@ SEQUENCES: Final = (
 
 
 class Encoding:
-    """How one message is written: its delimiters ("" where not in use) and its character set.
+    """How one message is written: its delimiters (NOT_IN_USE where MSH-2 leaves one out) and its character set.
 
     Made by `encoding_of`, which shares one instance between all messages written alike.
     """
@@ -28,7 +29,8 @@ class Encoding:
 
     def __init__(self, field: str, characters: str, codec: str) -> None:
         self.field = field
-        self.component, self.repetition, self.escape, self.subcomponent, truncation = [*characters, *[""] * 5][:5]
+        marks = list(characters.ljust(5, NOT_IN_USE))
+        self.component, self.repetition, self.escape, self.subcomponent, truncation = marks
         self.codec = codec
         delimiters = {
             "F": field,
@@ -38,14 +40,14 @@ class Encoding:
             "E": self.escape,
             "P": truncation,
         }
-        self._replacements: dict[str, str] = {code: character for code, character in delimiters.items() if character}
+        self._replacements: dict[str, str] = {
+            code: character for code, character in delimiters.items() if character != NOT_IN_USE
+        }
         self._replacements.update({"H": "", "N": "", ".br": "\n"})
-        self._pattern = re.compile(SEQUENCES.format(e=re.escape(self.escape))) if self.escape else None
+        self._pattern = re.compile(SEQUENCES.format(e=re.escape(self.escape)))
 
     def unescape(self, text: str) -> str:
         """Return the text meant: known escape sequences replaced, everything else as it stands."""
-        if self._pattern is None or self.escape not in text:
-            return text
         return self._pattern.sub(self._replacer(), text)
 
     def _replacer(self) -> Callable[[re.Match[str]], str]:

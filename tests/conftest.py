@@ -84,6 +84,8 @@ def _database_beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.hookimpl(trylast=True)  # once -m and -k have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     browser = [item for item in items if item.get_closest_marker("browser")]
+    # Last, because Playwright's event loop stays in this thread until the run ends.
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     for item in browser:
         item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
     # In CI they run and fail instead: a skip nobody reads is no test.

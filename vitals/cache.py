@@ -118,7 +118,7 @@ def _read(document: Document, source: Source) -> BedVitals:
         Reading(
             vital=vital,
             label=label,
-            text=str(document[vital]),
+            text=f"{document[vital]:.1f}" if vital == "temp" else str(document[vital]),
             unit=VITALS["sbp" if vital == "bp" else vital].unit,
             observed_at=datetime.fromtimestamp(times[vital], UTC),
             is_verified=vital not in unverified,

@@ -58,8 +58,8 @@ def expected(text: str, message: Message) -> str | None:
     if not KNOWN_TO_BOTH.fullmatch(text):
         return None
     encoding = message.encoding
-    separators = "\r" + encoding.field + encoding.repetition + encoding.component + (encoding.subcomponent or "&")
-    container = hl7.Container(separators[1], esc=encoding.escape or "\\", separators=separators)
+    separators = "\r" + encoding.field + encoding.repetition + encoding.component + encoding.subcomponent
+    container = hl7.Container(separators[1], esc=encoding.escape, separators=separators)
     return str(unescape(container, text, APPLICATION_ESCAPES))
 
 

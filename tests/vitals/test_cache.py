@@ -116,6 +116,13 @@ def test_the_next_patient_in_the_bed_does_not_inherit_readings(bed: Bed) -> None
     assert texts(bed) == {}
 
 
+def test_a_temperature_is_shown_to_one_decimal(bed: Bed) -> None:
+    push(oru(minutes=9, temp=37))
+    drain()
+
+    assert texts(bed)["temp"] == "37.0"
+
+
 def test_unmatched_pressures_are_not_joined(bed: Bed) -> None:
     push(oru(minutes=9, sbp=135))
     drain()
