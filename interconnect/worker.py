@@ -16,9 +16,10 @@ from redis.exceptions import RedisError
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
 from interconnect.apply import apply_batch
+from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
 from interconnect.delivery import Delivery
-from interconnect.ownership import owned_queue
+from interconnect.ownership import HUNG_SECONDS, owned_queue
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
 from vitals import cache
 
@@ -41,7 +42,9 @@ class Tally:
 class Worker:
     """Applies the inbound queue for as long as it owns it."""
 
-    def __init__(self, client: Redis, *, size: int, drain: bool, stop: StopFlag) -> None:
+    def __init__(
+        self, client: Redis, *, size: int, drain: bool, stop: StopFlag, hung_seconds: float = HUNG_SECONDS
+    ) -> None:
         self.tally = Tally()
         # Random per process: a name that a restart reuses would hide the one before.
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -49,13 +52,14 @@ class Worker:
         self._size = size
         self._drain = drain
         self._stop = stop
+        self._hung_seconds = hung_seconds
 
     def run(self) -> None:
         """Apply messages until asked to stop, or with `drain` until nothing is left. An outage is waited out."""
         pause = OUTAGE_SECONDS[0]
         while not self._stop.requested:
             try:
-                with owned_queue(self._client, self._stop) as queue:
+                with owned_queue(self._client, self._stop, hung_seconds=self._hung_seconds) as queue:
                     if queue is not None:
                         logger.info("queue owned", extra={"worker": self.name})
                         pause = OUTAGE_SECONDS[0]
@@ -89,7 +93,8 @@ class Worker:
             return False
         if claim is None:
             return False
-        self._commit(claim.id, [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)])
+        deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)]
+        self._commit(claim.id, deliveries, Canary.for_claim(self._client, claim, self.name))
         queue.acknowledge(claim)
         return True
 
@@ -100,10 +105,12 @@ class Worker:
             self._commit(uuid7(), replays)
         return bool(replays) | bool(push_outbox(self._client))
 
-    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
+    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
         for delivery in deliveries:
-            delivery.interpret()
-        beds = apply_batch(batch_id, deliveries, self.name)
+            if canary:
+                canary.note(delivery.ordinal)
+            delivery.interpret(canary.verdict(delivery.ordinal) if canary else None)
+        beds = apply_batch(batch_id, deliveries, self.name, canary.note if canary else None)
         if beds is None:
             self.tally.redelivered += 1
             return
