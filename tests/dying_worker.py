@@ -66,7 +66,7 @@ def die_at(point: str, death: Callable[[], None]) -> None:
 
 def die_reading() -> None:
     """Die, as by a crash of the interpreter, whenever DEADLY of tests/messages.py is interpreted."""
-    original = delivery.interpret
+    original: Callable[[Message], tuple[Event, str]] = vars(delivery)["interpret"]
 
     def interpret(message: Message) -> tuple[Event, str]:
         if message.control_id == "DEADLY":
