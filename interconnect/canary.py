@@ -5,10 +5,12 @@ down in Redis. Whoever finds that number after a death knows which message it wa
 died becomes a dead letter; the rest of the claim goes on in its order.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Self
 
 from epicops import keys
 from epicops.redis_client import Redis
+from interconnect.delivery import Delivery
 from interconnect.queue import Claim
 from interconnect.rejected import MessageRejected
 
@@ -46,6 +48,9 @@ class Canary:
             return None
         return MessageRejected("worker-crash", f"{deaths} workers died at this message")
 
-    def note(self, ordinal: int) -> None:
-        """Write down that this message comes next."""
-        self._client.hset(keys.CANARY, "at", f"{ordinal}:{self._worker}")
+    def one_by_one(self, deliveries: Iterable[Delivery]) -> Iterator[Delivery]:
+        """Yield the deliveries, each once it is written down; a death after the last one is charged to none."""
+        for delivery in deliveries:
+            self._client.hset(keys.CANARY, "at", f"{delivery.ordinal}:{self._worker}")
+            yield delivery
+        self._client.hdel(keys.CANARY, "at")

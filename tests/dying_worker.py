@@ -23,7 +23,6 @@ from epicops.redis_client import Redis  # noqa: E402
 from interconnect import apply, delivery, worker  # noqa: E402
 from interconnect.er7 import Message  # noqa: E402
 from interconnect.queue import InboundQueue  # noqa: E402
-from vitals import cache  # noqa: E402
 from vitals.events import Event  # noqa: E402
 
 BEFORE, AFTER = "before", "after"
@@ -35,7 +34,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "in the transaction": (apply, "_bury", AFTER),
     "before the commit": (DatabaseWrapper, "_commit", BEFORE),
     "after the commit, unheard": (DatabaseWrapper, "_commit", AFTER),
-    "after the commit": (cache, "write_through", BEFORE),
+    "after the commit": (worker, "apply_batch", AFTER),
     "before the acknowledgement": (InboundQueue, "acknowledge", BEFORE),
     "after the acknowledgement": (InboundQueue, "acknowledge", AFTER),
     "before the outbox": (worker, "push_outbox", BEFORE),
