@@ -1,6 +1,6 @@
 """Committing a batch: everything its messages did, in one transaction, once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -11,19 +11,25 @@ from interconnect.delivery import COLUMNS, Delivery, Status, unexpected
 from interconnect.models import DeadLetter, InboundMessage
 from vitals import ingest
 
+OneByOne = Callable[[Sequence[Delivery]], Iterable[Delivery]]
 
-def apply_batch(batch_id: UUID, deliveries: Sequence[Delivery], worker: str) -> set[int] | None:
+
+def apply_batch(
+    batch_id: UUID, deliveries: Sequence[Delivery], worker: str, one_by_one: OneByOne | None = None
+) -> set[int] | None:
     """Commit the deliveries; return the beds whose documents changed, or None when this batch was committed before.
 
     A message the database refuses becomes a dead letter and the rest goes on. An outage raises OperationalError or
-    InterfaceError, leaves nothing behind and is charged to no message.
+    InterfaceError, leaves nothing behind and is charged to no message. With `one_by_one` each message is applied by
+    itself, in the order it yields them.
     """
     with transaction.atomic():
         if not _open_batch(batch_id, len(deliveries), worker):
             return None
         for delivery, message_id in zip(deliveries, next_ids(InboundMessage, len(deliveries)), strict=True):
             delivery.message_id = message_id
-        beds = _apply(deliveries)
+        slices = ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]
+        beds = set().union(*map(_apply, slices))
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.replay_of])

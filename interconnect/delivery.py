@@ -33,9 +33,12 @@ class Delivery:
     message_id: int = 0  # assigned in the transaction
     patient_id: int | None = None
 
-    def interpret(self) -> "Delivery":
-        """Read the message; afterwards it has an event to apply, or is skipped or dead."""
+    def interpret(self, verdict: MessageRejected | None = None) -> "Delivery":
+        """Read the message; afterwards it has an event to apply, or is skipped or dead. With a verdict it is dead."""
         self.header = er7.peek_header(self.raw)
+        if verdict:
+            self.die(verdict)
+            return self
         try:
             self.event, self.reason = interpret(er7.parse(self.raw))
         except MessageSkipped as skipped:

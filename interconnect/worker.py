@@ -16,9 +16,10 @@ from redis.exceptions import RedisError
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
 from interconnect.apply import apply_batch
+from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
 from interconnect.delivery import Delivery
-from interconnect.ownership import owned_queue
+from interconnect.ownership import HUNG_SECONDS, owned_queue
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
 from vitals import cache
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = (0.02, 0.2)  # first and longest pause of an idle worker
 OUTAGE_SECONDS = (0.1, 2.0)  # first and longest pause while Redis or PostgreSQL is away
+BEHIND_SECONDS = 0.25  # how long cached documents may be out of date while a backlog is worked off
 HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait while the queue is busy
 
 
@@ -41,7 +43,9 @@ class Tally:
 class Worker:
     """Applies the inbound queue for as long as it owns it."""
 
-    def __init__(self, client: Redis, *, size: int, drain: bool, stop: StopFlag) -> None:
+    def __init__(
+        self, client: Redis, *, size: int, drain: bool, stop: StopFlag, hung_seconds: float = HUNG_SECONDS
+    ) -> None:
         self.tally = Tally()
         # Random per process: a name that a restart reuses would hide the one before.
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -49,13 +53,16 @@ class Worker:
         self._size = size
         self._drain = drain
         self._stop = stop
+        self._hung_seconds = hung_seconds
+        self._stale_beds: set[int] = set()
+        self._written_through_at = 0.0
 
     def run(self) -> None:
         """Apply messages until asked to stop, or with `drain` until nothing is left. An outage is waited out."""
         pause = OUTAGE_SECONDS[0]
         while not self._stop.requested:
             try:
-                with owned_queue(self._client, self._stop) as queue:
+                with owned_queue(self._client, self._stop, hung_seconds=self._hung_seconds) as queue:
                     if queue is not None:
                         logger.info("queue owned", extra={"worker": self.name})
                         pause = OUTAGE_SECONDS[0]
@@ -70,6 +77,8 @@ class Worker:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
         while not self._stop.requested:
             busy = self._step(queue)
+            if not busy:
+                self._write_through()
             if not busy or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
                 busy |= self._housekeeping()
                 last_housekeeping = time.monotonic()
@@ -80,6 +89,7 @@ class Worker:
             else:
                 time.sleep(pause)
                 pause = min(pause * 2, IDLE_SECONDS[1])
+        self._write_through()
 
     def _step(self, queue: InboundQueue) -> bool:
         """Take one claim through; False when there was nothing to take."""
@@ -89,9 +99,19 @@ class Worker:
             return False
         if claim is None:
             return False
-        self._commit(claim.id, [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)])
+        deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)]
+        self._commit(claim.id, deliveries, Canary.for_claim(self._client, claim, self.name))
         queue.acknowledge(claim)
+        # In a backlog the next claims change the same beds again: their documents are written once for all of them.
+        if len(claim.messages) < self._size or time.monotonic() - self._written_through_at > BEHIND_SECONDS:
+            self._write_through()
         return True
+
+    def _write_through(self) -> None:
+        if self._stale_beds:
+            cache.write_through(self._stale_beds)
+            self._stale_beds = set()
+        self._written_through_at = time.monotonic()
 
     def _housekeeping(self) -> bool:
         """Deliver requested replays and flush the dead-letter outbox; say whether there was anything to do."""
@@ -100,13 +120,14 @@ class Worker:
             self._commit(uuid7(), replays)
         return bool(replays) | bool(push_outbox(self._client))
 
-    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            delivery.interpret()
-        beds = apply_batch(batch_id, deliveries, self.name)
+    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
+        one_by_one = canary.one_by_one if canary else None
+        for delivery in one_by_one(deliveries) if one_by_one else deliveries:
+            delivery.interpret(canary.verdict(delivery.ordinal) if canary else None)
+        beds = apply_batch(batch_id, deliveries, self.name, one_by_one)
         if beds is None:
             self.tally.redelivered += 1
             return
         self.tally.batches += 1
         self.tally.messages.update(delivery.status.value for delivery in deliveries)
-        cache.write_through(beds)
+        self._stale_beds |= beds
