@@ -7,7 +7,6 @@ counts per read, not per command. A timed-out write may have been applied: write
 import functools
 from typing import Any
 
-import redis.asyncio
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -16,18 +15,16 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 __all__ = [
-    "AsyncRedis",
     "Redis",
-    "async_queue_client",
     "cache_pool_options",
     "queue_client",
+    "queue_door_client",
     "queue_web_client",
     "sessions_client",
 ]
 
-AsyncRedis = redis.asyncio.Redis
-
 WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
+DOOR_TIMEOUT = 1.0  # seconds; fsync of one group of messages
 WORKER_TIMEOUT = 5.0  # seconds; a claim may move 1,000 large messages
 
 LEAN: dict[str, Any] = {  # one round trip to connect instead of six
@@ -68,7 +65,7 @@ def queue_web_client() -> Redis:
     return Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **_options(WEB_TIMEOUT, retries=1))
 
 
-def async_queue_client() -> redis.asyncio.Redis:
-    """Client of the queue role for the listener's event loop; the caller closes it."""
-    options = _options(WORKER_TIMEOUT, retries=0) | {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
-    return redis.asyncio.Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **options)
+@functools.cache
+def queue_door_client() -> Redis:
+    """Client of the queue role for what a sender waits for; beyond this timeout PostgreSQL's inbox takes over."""
+    return Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **_options(DOOR_TIMEOUT, retries=0))

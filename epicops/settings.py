@@ -59,6 +59,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")
 EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
+EPICOPS_QUEUE_REPLICAS = env.int("QUEUE_REPLICAS", 0)  # that confirm a message before it is acknowledged
 
 CACHES = {
     "default": {

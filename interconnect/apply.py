@@ -7,6 +7,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from audit.models import AuditEvent, MachineAction
 from epicops.bulk import copy_rows, next_ids
+from interconnect import duplicates, feed_counts
 from interconnect.delivery import COLUMNS, Delivery, Status, unexpected
 from interconnect.models import DeadLetter, InboundMessage
 from vitals import ingest
@@ -28,11 +29,13 @@ def apply_batch(
             return None
         for delivery, message_id in zip(deliveries, next_ids(InboundMessage, len(deliveries)), strict=True):
             delivery.message_id = message_id
+        duplicates.set_aside(deliveries)
         slices = ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]
         beds = set().union(*map(_apply, slices))
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.replay_of])
+        feed_counts.count(deliveries)
         AuditEvent.objects.record_machine(_actions(deliveries, worker))
         return beds
 

@@ -26,16 +26,20 @@ class Delivery:
     raw: bytes
     replay_of: int | None = None
     header: er7.Header = field(init=False)
+    sha256: bytes = field(init=False)
     status: InboundMessage.Status = Status.APPLIED
     reason: str = ""
     event: Event | None = None
     error: MessageRejected | None = None
     message_id: int = 0  # assigned in the transaction
     patient_id: int | None = None
+    is_duplicate: bool = False
+    is_control_id_reused: bool = False
 
     def interpret(self, verdict: MessageRejected | None = None) -> "Delivery":
         """Read the message; afterwards it has an event to apply, or is skipped or dead. With a verdict it is dead."""
         self.header = er7.peek_header(self.raw)
+        self.sha256 = hashlib.sha256(self.raw).digest()
         if verdict:
             self.die(verdict)
             return self
@@ -53,6 +57,16 @@ class Delivery:
         """Make this a dead letter."""
         self.status, self.error, self.event, self.reason = Status.DEAD, error, None, ""
 
+    def set_aside(self, original: int) -> None:
+        """Skip this copy of message `original`."""
+        self.is_duplicate = True
+        self.status, self.reason, self.event, self.error = (
+            Status.SKIPPED,
+            f"duplicate of message {original}",
+            None,
+            None,
+        )
+
     def row(self, batch_id: object) -> tuple[Any, ...]:
         """Return the columns of InboundMessage named in `COLUMNS`."""
         header = self.header
@@ -61,14 +75,14 @@ class Delivery:
             batch_id,
             self.ordinal,
             self.status.value,
-            self.reason,
+            self.reason or ("control ID reused with other content" if self.is_control_id_reused else ""),
             header.message_type,
             header.control_id,
             header.sending_application,
             header.sending_facility,
             self.patient_id,
             self.raw,
-            hashlib.sha256(self.raw).digest(),
+            self.sha256,
             self.replay_of,
         )
 

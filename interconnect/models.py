@@ -5,6 +5,23 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from interconnect.feeds import Feed, FeedHour
+from interconnect.http_senders import HttpSender
+from interconnect.inbox import InboxMessage
+from interconnect.refused import RefusedFrame
+
+__all__ = [
+    "Batch",
+    "DeadLetter",
+    "DeadLetterQuerySet",
+    "Feed",
+    "FeedHour",
+    "HttpSender",
+    "InboundMessage",
+    "InboxMessage",
+    "RefusedFrame",
+]
+
 
 class Batch(models.Model):
     """One claim of the queue, committed in one transaction. Its id, made by the client, makes redelivery harmless."""
@@ -49,8 +66,8 @@ class InboundMessage(models.Model):
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=["batch", "ordinal"], name="delivery_once"),)
         indexes = (
-            # A sender's message by its control id; also finds reuse of one.
-            models.Index(fields=["control_id", "sending_application"], name="message_by_control_id"),
+            # A sender's message by its control id; also finds duplicates and reuse.
+            models.Index(fields=["control_id", "sending_application", "sha256"], name="message_by_control_id"),
             models.Index(fields=["status", "-id"], name="message_by_status"),  # the admin's status filter
         )
 

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
+from interconnect import inbox
 from interconnect.apply import apply_batch
 from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
@@ -114,11 +115,11 @@ class Worker:
         self._written_through_at = time.monotonic()
 
     def _housekeeping(self) -> bool:
-        """Deliver requested replays and flush the dead-letter outbox; say whether there was anything to do."""
+        """Deliver requested replays, flush outbox and inbox; say whether there was anything to do."""
         replays = requested_replays(self._size)
         if replays:
             self._commit(uuid7(), replays)
-        return bool(replays) | bool(push_outbox(self._client))
+        return bool(replays) | bool(push_outbox(self._client)) | bool(inbox.move(self._client))
 
     def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
         one_by_one = canary.one_by_one if canary else None
