@@ -5,6 +5,7 @@ value stops the process with a message that names the variable and never its val
 """
 
 import logging
+import os
 from pathlib import Path
 
 import django_stubs_ext
@@ -59,6 +60,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")
 EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
+
+# Made once and kept: rows of the audit trail can only be verified with the key they were written with.
+EPICOPS_AUDIT_KEY = secret("AUDIT_KEY") if {"EPICOPS_AUDIT_KEY", "EPICOPS_AUDIT_KEY_FILE"} & os.environ.keys() else ""
 
 CACHES = {
     "default": {
