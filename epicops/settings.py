@@ -5,6 +5,7 @@ value stops the process with a message that names the variable and never its val
 """
 
 import logging
+import os
 from pathlib import Path
 
 import django_stubs_ext
@@ -60,6 +61,9 @@ EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")
 EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
 EPICOPS_QUEUE_REPLICAS = env.int("QUEUE_REPLICAS", 0)  # that confirm a message before it is acknowledged
+
+# Made once and kept: rows of the audit trail can only be verified with the key they were written with.
+EPICOPS_AUDIT_KEY = secret("AUDIT_KEY") if {"EPICOPS_AUDIT_KEY", "EPICOPS_AUDIT_KEY_FILE"} & os.environ.keys() else ""
 
 CACHES = {
     "default": {

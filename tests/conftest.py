@@ -27,7 +27,9 @@ skipped_key = pytest.StashKey[int]()
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """The test database; tests that commit are cleaned up by TRUNCATE, which the audit table refuses elsewhere."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE audit_auditevent DISABLE TRIGGER audit_no_truncate")
+        cursor.execute("SELECT relid::regclass::text FROM pg_partition_tree('audit_auditevent')")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER audit_no_truncate")
 
 
 @pytest.fixture(autouse=True)
