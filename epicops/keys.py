@@ -20,6 +20,11 @@ def vitals(bed: str) -> str:
     return f"patient:{bed}:vitals"
 
 
+def vitals_meta(bed: str) -> str:
+    """Name the HASH that fences a bed's vitals: `v`, `lease`, `until`. Braces put it on the value's Cluster slot."""
+    return "{" + vitals(bed) + "}:meta"  # outside `patient:`, so that nobody who follows that prefix hears of it
+
+
 def raw_cache_key(key: str, _prefix: str, _version: int) -> str:
     """Hand django-redis the key as it is: other systems read the same names."""
     return key

@@ -8,8 +8,9 @@ from typing import Final
 
 from django.utils.timezone import localdate
 
-from vitals.cache import SHOWN, BedVitals, Reading, Source, read_beds
+from vitals.cache import read_beds
 from vitals.codes import VITALS
+from vitals.documents import SHOWN, BedVitals, Reading, Source
 from vitals.models import Bed, Stay, Unit
 
 DAYS_UNTIL, MONTHS_UNTIL = 60, 730  # ages below are told in days, then in months, then in years
@@ -112,19 +113,22 @@ def read_rows(beds: Sequence[Bed]) -> tuple[Row, ...]:
     stays = Stay.objects.filter(bed__in=beds, to_at=None).select_related("visit__patient")
     for stay in stays.order_by("bed", "-from_at", "-pk"):
         occupants.setdefault(stay.bed_id, []).append(_occupant(stay))
-    vitals = read_beds([bed for bed in beds if bed.pk in occupants])
+    visits = {bed_id: found[0].visit_id for bed_id, found in occupants.items()}
+    vitals = read_beds([bed for bed in beds if bed.pk in occupants], visits)
     return tuple(_row(bed, tuple(occupants.get(bed.pk, ())), vitals.get(bed.pk, NO_VITALS)) for bed in beds)
 
 
 def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals) -> Row:
-    # A cached document may be of the patient who was here a minute ago: what is not this visit's is not shown.
+    # The patient may have changed between the two queries: what is not this visit's is not shown.
     is_theirs = bool(occupants) and vitals.encounter == occupants[0].visit_id
     readings = {reading.vital: reading for reading in vitals.readings} if is_theirs else {}
     cells = tuple(
         Cell(vital, label, VITALS["sbp" if vital == "bp" else vital].unit, readings.get(vital))
         for vital, label in SHOWN.items()
     )
-    return Row(bed, occupants, cells, vitals.source if readings else None)
+    # A local copy is a copy of the cache's: two processes that hold one and that hold none answer polls alike.
+    source = Source.CACHE if vitals.source is Source.LOCAL else vitals.source
+    return Row(bed, occupants, cells, source if readings else None)
 
 
 def _occupant(stay: Stay) -> Occupant:

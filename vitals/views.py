@@ -15,7 +15,7 @@ from audit.models import AuditEvent
 from epicops.passive import passive
 from epicops.portal import HYPERSPACE, PortalRequest, portal_required
 from vitals.board import Board, Row, read_board, read_rows
-from vitals.cache import SHOWN
+from vitals.documents import SHOWN
 from vitals.models import Bed, Movement, Unit
 from vitals.polling import entity_tag, held_tag, is_continued
 from vitals.trend import read_history
