@@ -41,6 +41,8 @@ def columns_of(rows: Iterable[Sequence[Any]], width: int) -> list[str]:
 
 def _array(values: Sequence[Any]) -> str:
     """Return PostgreSQL's text form of an array, every element but NULL in quotes."""
+    if values and isinstance(values[0], bytes):
+        values = [rf"\x{value.hex()}" for value in values]  # bytea's text form
     if None in values:
         return "{" + ",".join("NULL" if value is None else _quoted(str(value)) for value in values) + "}"
     # Joined by NUL, which no value of PostgreSQL's can hold, so that the whole column is quoted at once.

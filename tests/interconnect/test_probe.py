@@ -11,7 +11,7 @@ import pytest
 
 from interconnect.mllp import wrap
 from interconnect.models import RefusedFrame
-from tests.mllp import Listen, Listener, message, msa, queued
+from tests.mllp import Listen, Listener, message, msa
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
