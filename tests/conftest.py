@@ -18,6 +18,7 @@ from tests.processes import ManageProcess
 from tests.servers import stack_key
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+NO_CHROMIUM = f"no Chromium at {CHROMIUM}"
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 skipped_key = pytest.StashKey[int]()
@@ -91,10 +92,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in browser:
         item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
     # In CI they run and fail instead: a skip nobody reads is no test.
-    if browser and not Path(CHROMIUM).exists() and os.environ.get("CI") != "true":
-        config.stash[skipped_key] = len(browser)
+    for item in browser:
+        item.add_marker(pytest.mark.xdist_group("browser"))  # one process: Playwright's event loop stays in it
+    if not Path(CHROMIUM).exists() and os.environ.get("CI") != "true":
         for item in browser:
-            item.add_marker(pytest.mark.skip(reason=f"no Chromium at {CHROMIUM}"))
+            item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.config.stash[skipped_key] = sum(NO_CHROMIUM in str(report.longrepr) for report in skipped)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
