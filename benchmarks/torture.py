@@ -149,12 +149,12 @@ def torture(stack: Stack, environment: dict[str, str], options: argparse.Namespa
     return kills
 
 
-def verdict(stack: Stack, acknowledged: list[str]) -> dict[str, int]:
+def verdict(stack: Stack, acknowledged: list[str]) -> dict[str, int | str]:
     """Compare what PostgreSQL has with what was acknowledged."""
     with psycopg.connect(stack.postgres.url) as connection:
         rows = connection.execute("SELECT control_id FROM interconnect_inboundmessage ORDER BY id").fetchall()
         effects = connection.execute("SELECT count(*) FROM vitals_observation").fetchone()
-        dead = connection.execute("SELECT count(*) FROM interconnect_deadletter").fetchone()
+        dead = connection.execute("SELECT error_class FROM interconnect_deadletter").fetchall()
     applied = [row[0] for row in rows]
     by_patient: dict[str, list[int]] = {}
     for patient, number in (name.split("-") for name in applied):
@@ -166,7 +166,8 @@ def verdict(stack: Stack, acknowledged: list[str]) -> dict[str, int]:
         "duplicates": len(applied) - len(set(applied)),
         "inversions": sum(later < earlier for numbers in by_patient.values() for earlier, later in pairwise(numbers)),
         "effects_off": abs(len(set(applied)) - (effects or (0,))[0]),
-        "dead_letters": (dead or (0,))[0],
+        "dead_letters": len(dead),
+        "classes": ",".join(sorted({row[0] for row in dead})),
     }
 
 

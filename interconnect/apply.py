@@ -30,8 +30,10 @@ def apply_batch(
         for delivery, message_id in zip(deliveries, next_ids(InboundMessage, len(deliveries)), strict=True):
             delivery.message_id = message_id
         duplicates.set_aside(deliveries)
-        slices = ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]
-        beds = set().union(*map(_apply, slices))
+        beds: set[int] = set()
+        # No name for the iterator: when an outage ends the loop, it is closed at once, and so takes its note away.
+        for some in ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]:
+            beds |= _apply(some)
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.replay_of])

@@ -1,12 +1,18 @@
 """Finding the message that kills workers.
 
 A claim that came back twice is suspicious: its messages are taken one by one, and before each its number is written
-down in Redis. Whoever finds that number after a death knows which message it was. A message at which two workers
+down in Redis. Whoever finds that number after a death knows which message it was. A message at which three workers
 died becomes a dead letter; the rest of the claim goes on in its order.
+
+A worker that only lost a connection takes its note away. Where it could not, because Redis itself went down, the note
+names a run of Redis that is over and counts for nothing: an outage is charged to no message.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final, Self
+
+from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.redis_client import Redis
@@ -15,7 +21,7 @@ from interconnect.queue import Claim
 from interconnect.rejected import MessageRejected
 
 SUSPICIOUS: Final = 2  # takeovers; one is what any restart or outage causes
-DEADLY: Final = 2  # deaths at one message; a single one may be the operator's kill -9
+DEADLY: Final = 3  # deaths at one message; fewer may be an operator's kill -9 or the machine's
 
 
 class Canary:
@@ -30,11 +36,11 @@ class Canary:
             client.delete(keys.CANARY)
             client.hset(keys.CANARY, "batch", str(claim.id))
         self._deaths = {int(field): int(count) for field, count in noted.items() if field.isdigit()}
-        ordinal, _, victim = noted.get(b"at", b"").decode().partition(":")
-        # A note of this worker's own means that it lost a connection there, which is nobody's fault.
-        if ordinal and victim != worker:
+        self._run: str = client.info("server")["run_id"]
+        ordinal, run, victim = noted.get(b"at", b":::").decode().split(":", 2)
+        if ordinal and run == self._run and victim != worker:
             self._deaths[int(ordinal)] = client.hincrby(keys.CANARY, ordinal, 1)
-            client.hdel(keys.CANARY, "at")
+        client.hdel(keys.CANARY, "at")
 
     @classmethod
     def for_claim(cls, client: Redis, claim: Claim, worker: str) -> Self | None:
@@ -50,7 +56,10 @@ class Canary:
 
     def one_by_one(self, deliveries: Iterable[Delivery]) -> Iterator[Delivery]:
         """Yield the deliveries, each once it is written down; a death after the last one is charged to none."""
-        for delivery in deliveries:
-            self._client.hset(keys.CANARY, "at", f"{delivery.ordinal}:{self._worker}")
-            yield delivery
-        self._client.hdel(keys.CANARY, "at")
+        try:
+            for delivery in deliveries:
+                self._client.hset(keys.CANARY, "at", f"{delivery.ordinal}:{self._run}:{self._worker}")
+                yield delivery
+        finally:
+            with suppress(RedisError):
+                self._client.hdel(keys.CANARY, "at")

@@ -26,10 +26,10 @@ from vitals import cache
 
 logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = (0.02, 0.2)  # first and longest pause of an idle worker
+IDLE_SECONDS = (0.005, 0.02)  # first and longest pause of an idle worker: what a lone message waits at most
 OUTAGE_SECONDS = (0.1, 2.0)  # first and longest pause while Redis or PostgreSQL is away
-BEHIND_SECONDS = 0.25  # how long cached documents may be out of date while a backlog is worked off
-HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait while the queue is busy
+BEHIND_SECONDS = 1.0  # how long cached documents may be out of date while a backlog is worked off
+HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait; also the longest silence towards PostgreSQL
 
 
 @dataclass(slots=True)
@@ -78,18 +78,17 @@ class Worker:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
         while not self._stop.requested:
             busy = self._step(queue)
-            if not busy:
-                self._write_through()
-            if not busy or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
+            if (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
                 busy |= self._housekeeping()
                 last_housekeeping = time.monotonic()
             if busy:
                 pause = IDLE_SECONDS[0]
-            elif self._drain:
+                continue
+            self._write_through()
+            if self._drain:
                 return
-            else:
-                time.sleep(pause)
-                pause = min(pause * 2, IDLE_SECONDS[1])
+            time.sleep(pause)
+            pause = min(pause * 2, IDLE_SECONDS[1])
         self._write_through()
 
     def _step(self, queue: InboundQueue) -> bool:
