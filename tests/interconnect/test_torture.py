@@ -82,7 +82,7 @@ def test_what_is_acknowledged_is_applied_once_whatever_is_killed(
     port = free_port()
     listeners = [manage("listen_mllp", "--port", str(port))]
     listeners[0].wait_for('"listening"')
-    manage("consume_interconnect")
+    worker = manage("consume_interconnect")
     threads = [WaryThread(port, name, MESSAGES // SENDERS) for name in "ABCD"]
 
     def restart_listener() -> None:
@@ -97,6 +97,7 @@ def test_what_is_acknowledged_is_applied_once_whatever_is_killed(
         if not server.is_running:
             server.start()
     listeners[-1].stop()
+    worker.stop()
     drain()
 
     assert killed
