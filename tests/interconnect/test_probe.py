@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import random
 import time
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 
 from interconnect.mllp import wrap
 from interconnect.models import RefusedFrame
-from tests.mllp import Door, Listener, OpenDoor, message, msa
+from tests.mllp import Door, Listener, OpenDoor, message, msa, queued
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+MARKS = b"\x0b\x1c\r\nM"  # of frames and segments; an M may begin a second MSH
 M1, M2, M3 = message(1), message(2), message(3)
 AA2 = ("AA", "00002")
 ADT_ONLY = M1.replace(b"ADT^A01", b"ADT")
@@ -76,6 +78,23 @@ def test_every_frame_the_probe_had_refused_is_a_row(door: Door) -> None:
     assert {row.code for row in kept} == {"AR"}
     assert {row.peer for row in kept} == {"127.0.0.1"}
     assert all(bytes(row.answer).startswith(b"MSH|^~\\&|") for row in kept)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_cuts_and_junk_lose_nothing_and_keep_the_order(door: Door, seed: int) -> None:
+    chance = random.Random(seed)
+    sent = [message(number) + chance.randbytes(chance.randrange(300)).translate(None, MARKS) for number in range(60)]
+    stream = b"".join(chance.randbytes(chance.randrange(20)).translate(None, MARKS) + wrap(raw) for raw in sent)
+    sender = door.connect()
+
+    while len(stream) > 2000:
+        cut = chance.randrange(1, 2000)
+        sender.socket.sendall(stream[:cut])
+        stream = stream[cut:]
+    answers = sender.exchange(stream, len(sent))
+
+    assert answers == [("AA", f"{number:05}") for number in range(len(sent))]
+    assert queued() == sent
 
 
 def test_an_oversize_row_has_the_head_the_size_and_the_sender(open_door: OpenDoor) -> None:
