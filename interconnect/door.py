@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
 from interconnect.ack import reply
 from interconnect.group_commit import GroupCommit
@@ -60,11 +60,14 @@ class Door:
         return replies
 
     async def close(self) -> None:
-        """Write what is still to be recorded."""
+        """Write what is still to be recorded, and let go of the database."""
         self._recording.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._recording
         await self._flush()
+        await asyncio.get_running_loop().run_in_executor(self._records, connections.close_all)
+        self._records.shutdown()
+        await self._commits.close(connections.close_all)
 
     async def _insist(self, messages: Sequence[bytes], peer: str) -> None:
         """Store messages whose sender hears of no failure, however long it takes: meanwhile nothing is read from it."""

@@ -30,6 +30,11 @@ class GroupCommit:
             self._task = asyncio.create_task(self._run())
         return await outcome
 
+    async def close(self, last: Callable[[], None]) -> None:
+        """Call `last` in the thread, which then ends."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, last)
+        self._thread.shutdown()
+
     async def _run(self) -> None:
         while self._waiting:
             messages, outcomes = self._gather()

@@ -18,6 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SLICE = 200  # frames of one read that are answered together
 MAX_ASTRAY = 64 * 1024  # bytes outside a frame
+LINGER = 1.0  # seconds that bytes are thrown away after the last answer
 # How a TLS hello, gzip, HTTP and SSH begin. They never come to the point where a frame would.
 FOREIGN = (b"\x16\x03", b"\x1f\x8b", b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"PRI ", b"SSH-")
 
@@ -88,6 +89,7 @@ class Server:
             for task in late:  # its sender takes no answers
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.sleep(0)  # transports end in the loop's next round
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("?",))[0])
@@ -149,8 +151,14 @@ class _Connection:
                 await self._converse()
             with contextlib.suppress(OSError, TimeoutError):
                 await self._answer(self._framer.close())
+                await self._part()
         finally:
             self._writer.close()
+            try:
+                async with asyncio.timeout(LINGER):
+                    await self._writer.wait_closed()
+            except (OSError, TimeoutError):  # it takes no answers
+                self._writer.transport.abort()
             logger.info("sender disconnected", extra={"peer": self.peer})
 
     async def _converse(self) -> None:
@@ -182,6 +190,15 @@ class _Connection:
                 self._refused = self._refused + 1 if reply.is_refusal else 0
             if self._refused >= self._limits.refused:
                 return
+
+    async def _part(self) -> None:
+        """Let the sender read the last answer: closing on bytes that nobody read would take it away again."""
+        if self._is_stopping or self._reader.at_eof() or not self._writer.can_write_eof():
+            return
+        self._writer.write_eof()
+        async with asyncio.timeout(LINGER):
+            while await self._reader.read(READ_SIZE):
+                pass
 
     async def _read(self) -> bytes:
         """Return some bytes, or none at the end of the stream; raise TimeoutError at the deadline."""

@@ -1,11 +1,20 @@
 """A listener process, raw sockets to it, and what it put on the queue."""
 
+import asyncio
 import socket
+import ssl
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
+import interconnect.door
 from epicops import keys
-from epicops.redis_client import queue_client
+from epicops.breaker import Breaker
+from epicops.redis_client import queue_client, queue_door_client
+from interconnect.intake import Intake
 from interconnect.mllp import READ_SIZE, Frame, Framer
+from interconnect.mllp_server import Limits, Server
 from tests.processes import ManageProcess
 
 
@@ -26,6 +35,42 @@ class Listener:
     def hang_up(self) -> None:
         for sender in self._senders:
             sender.socket.close()
+
+
+class Door:
+    """A listener in a thread of the tests' process: no other process has to start."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, **limits: Any) -> None:
+        self._limits = Limits(**limits)
+        self._tls = tls
+        self._started: Future[int] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+        self._thread.start()
+        self.port = self._started.result(10)
+        self._senders: list[Sender] = []
+
+    def connect(self) -> "Sender":
+        self._senders.append(Sender(self.port))
+        return self._senders[-1]
+
+    def stop(self) -> None:
+        """Stop as SIGTERM does; harmless afterwards."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(20)
+            self._loop.close()
+        for sender in self._senders:
+            sender.socket.close()
+
+    async def _serve(self) -> None:
+        door = interconnect.door.Door(Intake(queue_door_client(), Breaker("queue")))
+        server = Server(door, self._limits, self._tls)
+        self._started.set_result(await server.start("127.0.0.1", 0))
+        await self._stop.wait()
+        await server.stop()
+        await door.close()
 
 
 class Sender:
@@ -69,3 +114,4 @@ def queued() -> list[bytes]:
 
 
 Listen = Callable[..., Listener]
+OpenDoor = Callable[..., Door]
