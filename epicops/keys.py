@@ -7,6 +7,7 @@ DLQ = "interconnect:dlq"
 INFLIGHT = "{interconnect:queue}:inflight"
 CONTROL = "{interconnect:queue}:ctl"
 TAKEOVERS = "{interconnect:queue}:takeovers"
+ALIVE = "{interconnect:queue}:alive"
 
 
 def session(session_id: str) -> str:

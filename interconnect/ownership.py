@@ -6,7 +6,7 @@ free at once; if its connection dies, it can no longer commit. No clock is invol
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import connection
@@ -20,7 +20,9 @@ STANDBY_SECONDS = 0.5
 
 
 @contextmanager
-def owned_queue(client: Redis, stop: StopFlag, lane: int = 0) -> Iterator[InboundQueue | None]:
+def owned_queue(
+    client: Redis, stop: StopFlag, lane: int = 0, *, on_standby: Callable[[], None]
+) -> Iterator[InboundQueue | None]:
     """Wait for the ownership of the lane and yield its queue; None when asked to stop while standing by.
 
     The connection is closed at the end, and with it the lock is gone, whatever state it was in.
@@ -30,6 +32,7 @@ def owned_queue(client: Redis, stop: StopFlag, lane: int = 0) -> Iterator[Inboun
             if stop.requested:
                 yield None
                 return
+            on_standby()
             time.sleep(STANDBY_SECONDS)
         queue = InboundQueue(client, secrets.token_hex(16))
         queue.take_over()

@@ -2,13 +2,20 @@
 
 import asyncio
 import logging
+import os
 import signal
+import socket
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from epicops.redis_client import async_queue_client
+from redis.exceptions import RedisError
+
+from epicops import keys
+from epicops.redis_client import AsyncRedis, async_queue_client
 from interconnect.door import Door
+from interconnect.heartbeat import BEAT, EVERY
 from interconnect.mllp import Limits, Server
 
 logger = logging.getLogger(__name__)
@@ -62,9 +69,22 @@ async def listen(host: str, port: int, limits: Limits) -> None:
         stop = stop_on_signal()
         bound = await server.start(host, port)
         logger.info("listening", extra={"host": host, "port": bound})
+        program = f"listener {socket.gethostname()}:{os.getpid()}:{bound}"
+        signs = asyncio.create_task(give_signs(queue, program))
         await stop.wait()
+        signs.cancel()
         await server.stop()
+        with suppress(RedisError):  # it goes late instead
+            await queue.hdel(keys.ALIVE, program)
     logger.info("stopped")
+
+
+async def give_signs(queue: AsyncRedis, program: str) -> None:
+    """Give a sign of life every second for as long as the loop runs; while Redis is away there is nobody to tell."""
+    while True:
+        with suppress(RedisError, OSError):
+            await queue.eval(BEAT, 1, keys.ALIVE, program)
+        await asyncio.sleep(EVERY)
 
 
 def stop_on_signal() -> asyncio.Event:
