@@ -1,4 +1,4 @@
-"""Signs of life of workers and listeners, by the clock of the queue's server: no two machines need agree on the time."""
+"""Signs of life of workers and listeners, by the clock of the queue's server: no hosts need agree on the time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

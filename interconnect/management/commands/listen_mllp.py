@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-
 from redis.exceptions import RedisError
 
 from epicops import keys
