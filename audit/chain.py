@@ -28,6 +28,7 @@ INSERT INTO audit_auditstream (name, seq, mac, kept_from, kept_mac, signature)
 VALUES (%s, 0, %s, 1, %s, '') RETURNING id, clock_timestamp()"""
 ADVANCE: Final = "UPDATE audit_auditstream SET seq = %s, mac = %s, signature = %s WHERE id = %s"
 
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # jsonb does not keep the order of keys
 _mine = threading.local()  # process id and stream id: after a fork the child opens a stream of its own
 
 
@@ -92,8 +93,7 @@ def row_mac(previous: bytes, stream_id: int, seq: int, recorded_at: datetime, co
     """Return the MAC of a row; a JSON array, so that no text can pose as two fields."""
     address = ipaddress.ip_address(content.source_ip).packed.hex() if content.source_ip else ""
     fields = [stream_id, seq, recorded_at.astimezone(UTC).isoformat(timespec="microseconds"), *content[:-2], address]
-    text = json.dumps([*fields, content.detail], sort_keys=True, separators=(",", ":"))
-    return hmac.digest(key(), previous + text.encode(), "sha256")
+    return hmac.digest(key(), previous + canonical([*fields, content.detail]).encode(), "sha256")
 
 
 def head_mac(stream_id: int, seq: int, mac: bytes, kept_from: int, kept_mac: bytes) -> bytes:

@@ -8,6 +8,7 @@ INFLIGHT = "{interconnect:queue}:inflight"
 CONTROL = "{interconnect:queue}:ctl"
 TAKEOVERS = "{interconnect:queue}:takeovers"
 CANARY = "{interconnect:queue}:canary"
+ALIVE = "{interconnect:queue}:alive"
 
 
 def session(session_id: str) -> str:

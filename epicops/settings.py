@@ -34,6 +34,11 @@ def secret(name: str) -> str:
         raise ImproperlyConfigured(f"EPICOPS_{name} (or EPICOPS_{name}_FILE) is missing or unreadable") from error
 
 
+def optional_secret(name: str) -> str:
+    """Return the secret, or an empty string when neither of its variables is set."""
+    return secret(name) if {f"EPICOPS_{name}", f"EPICOPS_{name}_FILE"} & os.environ.keys() else ""
+
+
 def database(url: str) -> dict[str, object]:
     """Translate a libpq URL or connection string into Django's DATABASES entry."""
     parts = conninfo_to_dict(url)
@@ -63,7 +68,8 @@ EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
 EPICOPS_QUEUE_REPLICAS = env.int("QUEUE_REPLICAS", 0)  # that confirm a message before it is acknowledged
 
 # Made once and kept: rows of the audit trail can only be verified with the key they were written with.
-EPICOPS_AUDIT_KEY = secret("AUDIT_KEY") if {"EPICOPS_AUDIT_KEY", "EPICOPS_AUDIT_KEY_FILE"} & os.environ.keys() else ""
+EPICOPS_AUDIT_KEY = optional_secret("AUDIT_KEY")
+EPICOPS_METRICS_KEY = optional_secret("METRICS_KEY")  # without it there is no /metrics
 
 CACHES = {
     "default": {

@@ -8,7 +8,7 @@ even that is safe when it is wrong: the one replaced cannot commit, and its clai
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -43,7 +43,12 @@ class TransactionPooling(ImproperlyConfigured):
 
 @contextmanager
 def owned_queue(
-    client: Redis, stop: StopFlag, *, lane: int = 0, hung_seconds: float = HUNG_SECONDS
+    client: Redis,
+    stop: StopFlag,
+    *,
+    on_standby: Callable[[], None] = lambda: None,
+    lane: int = 0,
+    hung_seconds: float = HUNG_SECONDS,
 ) -> Iterator[InboundQueue | None]:
     """Wait for the ownership of the lane and yield its queue; None when asked to stop while standing by.
 
@@ -56,6 +61,7 @@ def owned_queue(
             if stop.requested:
                 yield None
                 return
+            on_standby()
             _end_hung_owner(lane, hung_seconds)
             time.sleep(STANDBY_SECONDS)
         queue = InboundQueue(client, secrets.token_hex(16))

@@ -20,6 +20,7 @@ from interconnect.apply import apply_batch
 from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
 from interconnect.delivery import Delivery
+from interconnect.heartbeat import EVERY, beat, leaves
 from interconnect.ownership import HUNG_SECONDS, owned_queue
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
 from vitals import cache
@@ -57,13 +58,20 @@ class Worker:
         self._hung_seconds = hung_seconds
         self._stale_beds: set[int] = set()
         self._written_through_at = 0.0
+        self._last_beat = float("-inf")
 
     def run(self) -> None:
         """Apply messages until asked to stop, or with `drain` until nothing is left. An outage is waited out."""
+        with leaves(self._client, f"worker {self.name}"):
+            self._run()
+
+    def _run(self) -> None:
         pause = OUTAGE_SECONDS[0]
         while not self._stop.requested:
             try:
-                with owned_queue(self._client, self._stop, hung_seconds=self._hung_seconds) as queue:
+                with owned_queue(
+                    self._client, self._stop, on_standby=self._beat, hung_seconds=self._hung_seconds
+                ) as queue:
                     if queue is not None:
                         logger.info("queue owned", extra={"worker": self.name})
                         pause = OUTAGE_SECONDS[0]
@@ -77,6 +85,7 @@ class Worker:
     def _work(self, queue: InboundQueue) -> None:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
         while not self._stop.requested:
+            self._beat()
             busy = self._step(queue)
             if (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
                 busy |= self._housekeeping()
@@ -90,6 +99,11 @@ class Worker:
             time.sleep(pause)
             pause = min(pause * 2, IDLE_SECONDS[1])
         self._write_through()
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._last_beat >= EVERY:
+            beat(self._client, f"worker {self.name}")
+            self._last_beat = time.monotonic()
 
     def _step(self, queue: InboundQueue) -> bool:
         """Take one claim through; False when there was nothing to take."""

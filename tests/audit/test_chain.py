@@ -101,7 +101,7 @@ def test_every_column_is_covered() -> None:
     unnoticed = []
     with superuser() as execute:
         execute("CREATE TEMP TABLE kept AS SELECT * FROM audit_auditevent")
-        for column in {field.column for field in AuditEvent._meta.fields} - {"id", "mac"}:
+        for column in {str(field.column) for field in AuditEvent._meta.fields} - {"id", "mac"}:
             value = other.get(column, "'x'")
             execute(f"UPDATE audit_auditevent SET {column} = {value} WHERE id = %s", [rows[6]])
             unnoticed += [] if findings() else [column]

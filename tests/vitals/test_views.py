@@ -289,7 +289,7 @@ def test_a_board_is_eight_queries_whatever_its_size(
 
     with django_assert_num_queries(8):  # user, unit, beds, stays, vitals that missed, audit row and its stream twice
         amara.get(address)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(7):
         amara.get(address)
 
 

@@ -3,16 +3,21 @@
 import asyncio
 import ipaddress
 import logging
+import os
 import signal
+import socket
 import ssl
 from argparse import ArgumentTypeError
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from redis.exceptions import RedisError
 
 from epicops.breaker import Breaker
-from epicops.redis_client import queue_door_client
+from epicops.redis_client import queue_door_client, queue_web_client
 from interconnect.door import Door
+from interconnect.heartbeat import EVERY, beat, leaves
 from interconnect.intake import Intake
 from interconnect.mllp_server import Limits, Network, Server
 
@@ -94,10 +99,22 @@ async def listen(host: str, port: int, limits: Limits, tls: ssl.SSLContext | Non
     stop = stop_on_signal()
     bound = await server.start(host, port)
     logger.info("listening", extra={"host": host, "port": bound, "tls": tls is not None})
-    await stop.wait()
-    await server.stop()
-    await door.close()
+    program = f"listener {socket.gethostname()}:{os.getpid()}:{bound}"
+    with leaves(queue_web_client(), program):
+        signs = asyncio.create_task(give_signs(program))
+        await stop.wait()
+        signs.cancel()
+        await server.stop()
+        await door.close()
     logger.info("stopped")
+
+
+async def give_signs(program: str) -> None:
+    """Give a sign of life every second for as long as the loop runs."""
+    while True:
+        with suppress(RedisError):  # while the server is away there is nobody to tell
+            await asyncio.to_thread(beat, queue_web_client(), program)
+        await asyncio.sleep(EVERY)
 
 
 def stop_on_signal() -> asyncio.Event:
