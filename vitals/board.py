@@ -15,7 +15,7 @@ from vitals.models import Bed, Stay, Unit
 
 DAYS_UNTIL, MONTHS_UNTIL = 60, 730  # ages below are told in days, then in months, then in years
 
-NO_VITALS: Final = BedVitals(Source.CACHE, None, ())
+NO_VITALS: Final = BedVitals(Source.CACHE, None, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
