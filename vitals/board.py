@@ -82,6 +82,11 @@ class Board:
         return len(self.rows) - self.occupied_count
 
     @property
+    def newest_at(self) -> datetime | None:
+        """When the feed was last heard of: the ward's newest reading."""
+        return max((at for row in self.rows for at in row.times), default=None)
+
+    @property
     def oldest_at(self) -> datetime | None:
         return min((at for row in self.rows for at in row.times), default=None)
 

@@ -35,9 +35,10 @@ def read_beds(beds: Sequence[Bed], encounters: Mapping[int, int] | None = None) 
     `encounters` says by bed id which visit is there: a cached document of another one is replaced, not returned.
     """
     encounters = encounters or {}
-    found = _copied(beds, encounters)
-    missing = {bed.key: bed.pk for bed in beds if bed.pk not in found}
-    return found | _Reading(missing, encounters).run() if missing else found
+    found = _copied(beds, encounters) if copies.is_started else {}
+    if len(found) == len(beds):
+        return found
+    return found | _Reading({bed.key: bed.pk for bed in beds if bed.pk not in found}, encounters).run()
 
 
 def write_through(bed_ids: Collection[int]) -> None:
@@ -58,8 +59,6 @@ def write_through(bed_ids: Collection[int]) -> None:
 
 def _copied(beds: Sequence[Bed], encounters: Mapping[int, int]) -> dict[int, BedVitals]:
     """Return what this process has copies of."""
-    if not copies.is_confirmed:
-        return {}
     found: dict[int, BedVitals] = {}
     for bed in beds:
         vitals = copies.get(keys.vitals(bed.key))

@@ -70,6 +70,11 @@ class LocalCopies:
             connection.disconnect()  # type: ignore[no-untyped-call]  # closes the child's descriptor, shuts nothing down
 
     @property
+    def is_started(self) -> bool:
+        """Whether this process keeps copies at all."""
+        return self._thread is not None
+
+    @property
     def is_confirmed(self) -> bool:
         """Whether the server has lately confirmed that nothing else changed."""
         return self._clock() - self._confirmed_at < CONFIRMED_WITHIN
