@@ -14,6 +14,7 @@ def session(session_id: str) -> str:
     return f"session:{session_id}"
 
 
+HEART_RATE_SUMMARY = "vitals:day:hr"
 CACHED = ("patient:", "bed:", "nurse:")  # what processes may keep local copies of
 
 

@@ -102,7 +102,7 @@ def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
             if value is not None:
                 latest[vital] = (value, observed_at, status)
     return {
-        bed_id: Loaded(key, version, _document(visit_id, latest))
+        bed_id: Loaded(key, version, document(visit_id, latest))
         for bed_id, (key, version, visit_id, latest) in beds.items()
     }
 
@@ -110,7 +110,7 @@ def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
 Latest = dict[str, tuple[Decimal, datetime, str]]  # value, time and status by vital
 
 
-def _document(visit_id: int | None, latest: Latest) -> Document:
+def document(visit_id: int | None, latest: Latest) -> Document:
     values: Document = {}
     at: dict[str, int] = {}
     unverified: list[str] = []
