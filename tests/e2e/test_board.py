@@ -182,10 +182,12 @@ def test_every_page_is_accessible(amara: Page, live_server: LiveServer, scheme: 
     found["bed"] = violations(amara)
     amara.go_back()
     found["board"] = violations(amara)
+    amara.get_by_role("link", name="Hand-over sheet").click()
+    found["hand-over"] = violations(amara)
     amara.get_by_role("button", name="Sign out").click()
     found["login"] = violations(amara)
 
-    assert found == {"units": [], "bed": [], "board": [], "login": []}
+    assert found == {"units": [], "bed": [], "board": [], "hand-over": [], "login": []}
     assert complaints == []
 
 
@@ -197,6 +199,10 @@ def test_no_page_is_wider_than_the_screen(amara: Page, width: int) -> None:
     open_board(amara)
     assert overflow(amara) == 0
 
+    amara.get_by_role("link", name="Hand-over sheet").click()
+    assert overflow(amara) == 0
+
+    amara.get_by_role("link", name="Ward A").click()
     amara.get_by_role("link", name="427").click()
     assert overflow(amara) == 0
 
