@@ -8,3 +8,10 @@ accesslog = "-"
 # The path without its query string: what people search for may be patient data.
 access_log_format = '{"event":"request","method":"%(m)s","path":"%(U)s","status":%(s)s,"milliseconds":%(M)s}'
 control_socket_disable = True
+
+
+def post_worker_init(_worker: object) -> None:
+    """Let each web process keep copies of what the cache holds; commands and tests do without."""
+    from vitals.local_copy import copies  # noqa: PLC0415  Django is set up by now
+
+    copies.start()

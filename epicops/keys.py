@@ -16,6 +16,10 @@ def session(session_id: str) -> str:
     return f"session:{session_id}"
 
 
+HEART_RATE_SUMMARY = "vitals:day:hr"
+CACHED = ("patient:", "bed:", "nurse:")  # what processes may keep local copies of
+
+
 def vitals(bed: str) -> str:
     """Name the STRING of a bed's latest vitals, compact JSON, 60 s."""
     return f"patient:{bed}:vitals"

@@ -5,11 +5,12 @@ counts per read, not per command. A timed-out write may have been applied: write
 """
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
@@ -17,6 +18,7 @@ from redis.retry import Retry
 __all__ = [
     "Redis",
     "cache_pool_options",
+    "cache_tracking_connection",
     "queue_client",
     "queue_door_client",
     "queue_web_client",
@@ -25,6 +27,7 @@ __all__ = [
 
 WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
 DOOR_TIMEOUT = 1.0  # seconds; fsync of one group of messages
+TRACKING_TIMEOUT = 1.0  # seconds until a silent server's local copies are given up
 WORKER_TIMEOUT = 5.0  # seconds; a claim may move 1,000 large messages
 
 LEAN: dict[str, Any] = {  # one round trip to connect instead of six
@@ -45,6 +48,15 @@ def _options(timeout: float, *, retries: int) -> dict[str, Any]:
 def cache_pool_options() -> dict[str, Any]:
     """Options of django-redis' pool. Reads and idempotent writes: one retry when a pooled connection was cut."""
     return _options(WEB_TIMEOUT, retries=1)
+
+
+def cache_tracking_connection() -> AbstractConnection:
+    """Open a connection to the cache server for one thread to hear of changes on (RESP3); that thread closes it.
+
+    Raise RedisError or OSError when there is no server.
+    """
+    client = Redis.from_url(settings.EPICOPS_REDIS_CACHE_URL, protocol=3, **_options(TRACKING_TIMEOUT, retries=0))
+    return cast("AbstractConnection", client.connection_pool.get_connection())
 
 
 @functools.cache

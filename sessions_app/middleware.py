@@ -66,4 +66,6 @@ def unavailable(error: Exception) -> HttpResponse:
     """503 with Retry-After and no cookie: the browser keeps the session it has."""
     logger.error("request refused: store unavailable", extra={"error": type(error).__name__})
     # Without the request, whose user cannot be looked up now.
-    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER)})
+    store = "sessions" if isinstance(error, SessionsUnavailable) else "database"  # open boards name it
+    headers = {"Retry-After": str(RETRY_AFTER), "Epicops-Unavailable": store}
+    return HttpResponse(render_to_string("503.html"), status=503, headers=headers)

@@ -15,7 +15,7 @@ from vitals.models import Bed, Stay, Unit
 
 DAYS_UNTIL, MONTHS_UNTIL = 60, 730  # ages below are told in days, then in months, then in years
 
-NO_VITALS: Final = BedVitals(Source.CACHE, None, ())
+NO_VITALS: Final = BedVitals(Source.CACHE, None, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,11 @@ class Board:
     @property
     def free_count(self) -> int:
         return len(self.rows) - self.occupied_count
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """When the feed was last heard of: the ward's newest reading."""
+        return max((at for row in self.rows for at in row.times), default=None)
 
     @property
     def oldest_at(self) -> datetime | None:

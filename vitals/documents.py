@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from epicops.clock import now
 from vitals.codes import VITALS
 from vitals.models import Observation
 
@@ -46,15 +47,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class BedVitals:
-    """A bed's latest readings, and the visit they belong to; a reader drops them when the bed's visit is another.
-
-    `age` is how many seconds ago this process read them from Redis or PostgreSQL.
-    """
+    """A bed's latest readings, and the visit they belong to; a reader drops them when the bed's visit is another."""
 
     source: Source
     encounter: int | None
     readings: tuple[Reading, ...]
-    age: float = 0.0
+    read_at: float  # `epicops.clock.now` when this process read them from Redis or PostgreSQL
+
+    @property
+    def age(self) -> float:
+        """Seconds since this process read them from Redis or PostgreSQL."""
+        return now() - self.read_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def read(document: Document, source: Source) -> BedVitals:
         for vital, label in SHOWN.items()
         if vital in document
     )
-    return BedVitals(source, document["encounter"], readings)
+    return BedVitals(source, document["encounter"], readings, now())
 
 
 def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
@@ -99,7 +102,7 @@ def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
             if value is not None:
                 latest[vital] = (value, observed_at, status)
     return {
-        bed_id: Loaded(key, version, _document(visit_id, latest))
+        bed_id: Loaded(key, version, document(visit_id, latest))
         for bed_id, (key, version, visit_id, latest) in beds.items()
     }
 
@@ -107,7 +110,7 @@ def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
 Latest = dict[str, tuple[Decimal, datetime, str]]  # value, time and status by vital
 
 
-def _document(visit_id: int | None, latest: Latest) -> Document:
+def document(visit_id: int | None, latest: Latest) -> Document:
     values: Document = {}
     at: dict[str, int] = {}
     unverified: list[str] = []

@@ -68,6 +68,11 @@ def decode(raw: bytes) -> Document:
     return document
 
 
+def encode(document: Document) -> bytes:
+    """Return the cached form of a document."""
+    return _serializer.dumps(document)
+
+
 def get(beds: Iterable[str]) -> list[tuple[bytes | None, int]]:
     """Return the raw value of each bed, None where there is none, and its remaining life in ms. One round trip."""
     names = [keys.vitals(bed) for bed in beds]
@@ -97,6 +102,6 @@ def write(documents: Iterable[Loaded], token: str = "") -> None:
     with client().pipeline(transaction=False) as pipe:
         for loaded in documents:
             ttl = TTL if loaded.document["at"] else EMPTY_TTL
-            arguments = (token, loaded.version, _serializer.dumps(loaded.document), ttl, META_TTL)
+            arguments = (token, loaded.version, encode(loaded.document), ttl, META_TTL)
             pipe.eval(WRITE, 2, keys.vitals(loaded.key), keys.vitals_meta(loaded.key), *arguments)
         count("vitals", Layer.REDIS, Result.REFUSED, pipe.execute().count(0))

@@ -48,6 +48,14 @@ def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponse:
     return render(request, "hyperspace/board.html", board_context(request, shown))
 
 
+@portal_required(HYPERSPACE)
+@require_safe
+def handover(request: PortalRequest, unit_id: int) -> HttpResponse:
+    """Show the ward's patients as a sheet to print: who printed it, and how old each reading was."""
+    shown = open_board(request, unit_id)
+    return render(request, "hyperspace/handover.html", board_context(request, shown))
+
+
 @passive
 @portal_required(HYPERSPACE)
 @require_safe
