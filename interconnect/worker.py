@@ -21,6 +21,7 @@ from interconnect.delivery import Delivery
 from interconnect.ownership import owned_queue
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
 from vitals import cache
+from vitals.codes import local_codes
 
 logger = logging.getLogger(__name__)
 
@@ -101,12 +102,13 @@ class Worker:
         return bool(replays) | bool(push_outbox(self._client))
 
     def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
+        codes = local_codes()
         for delivery in deliveries:
-            delivery.interpret()
-        beds = apply_batch(batch_id, deliveries, self.name)
-        if beds is None:
+            delivery.interpret(codes)
+        effects = apply_batch(batch_id, deliveries, self.name)
+        if effects is None:
             self.tally.redelivered += 1
             return
         self.tally.batches += 1
         self.tally.messages.update(delivery.status.value for delivery in deliveries)
-        cache.write_through(beds)
+        cache.write_through(effects.beds)
