@@ -20,7 +20,7 @@ from interconnect.dead_letters import push_outbox, requested_replays
 from interconnect.delivery import Delivery
 from interconnect.ownership import owned_queue
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
-from vitals import cache
+from vitals import cache, whereabouts
 from vitals.codes import local_codes
 
 logger = logging.getLogger(__name__)
@@ -112,3 +112,4 @@ class Worker:
         self.tally.batches += 1
         self.tally.messages.update(delivery.status.value for delivery in deliveries)
         cache.write_through(effects.beds)
+        whereabouts.write_through(effects.moved, effects.places)

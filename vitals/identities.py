@@ -5,6 +5,8 @@ in a circle therefore ends in one patient, in any order.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import TypeGuard
 
 from django.db import connection
@@ -56,16 +58,17 @@ def _new_patient(identity: Identity) -> Patient:
 
 def update_details(events: Sequence[Event], patients: dict[Name, int]) -> None:
     """Keep the newest details; an empty field says nothing, `""` deletes (HL7 v2.5.1 chapter 2.5.3)."""
-    newest: dict[int, PatientMoved | PatientDescribed] = {}
-    stating = [event for event in events if isinstance(event, PatientMoved | PatientDescribed)]
-    for event in sorted(stating, key=lambda event: event.stated_at):
-        newest[patients[event.identity.key]] = event
-    if not newest:
+    stated: dict[int, tuple[Identity, datetime]] = {}
+    describing = [event for event in events if isinstance(event, PatientMoved | PatientDescribed)]
+    for event in sorted(describing, key=lambda event: event.stated_at):
+        pk = patients[event.identity.key]
+        older = stated[pk][0] if pk in stated else None
+        stated[pk] = (_overlaid(older, event.identity) if older else event.identity, event.stated_at)
+    if not stated:
         return
     rows = [
-        (pk, i.family_name, i.given_name, i.birth_date, i.is_birth_date_deleted, i.sex, event.stated_at)
-        for pk, event in newest.items()
-        for i in (event.identity,)
+        (pk, i.family_name, i.given_name, i.birth_date, i.is_birth_date_deleted, i.sex, stated_at)
+        for pk, (i, stated_at) in stated.items()
     ]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -80,6 +83,19 @@ def update_details(events: Sequence[Event], patients: dict[Name, int]) -> None:
                WHERE p.id = n.id AND p.demographics_at < n.stated""",
             columns_of(rows, 7),
         )
+
+
+def _overlaid(older: Identity, newer: Identity) -> Identity:
+    """Return what both state, the newer's word where both say something."""
+    is_born_stated = newer.birth_date is not None or newer.is_birth_date_deleted
+    return replace(
+        newer,
+        family_name=older.family_name if newer.family_name is None else newer.family_name,
+        given_name=older.given_name if newer.given_name is None else newer.given_name,
+        sex=older.sex if newer.sex is None else newer.sex,
+        birth_date=newer.birth_date if is_born_stated else older.birth_date,
+        is_birth_date_deleted=(newer if is_born_stated else older).is_birth_date_deleted,
+    )
 
 
 def merge_patients(merges: Sequence[PatientsMerged], patients: dict[Name, int]) -> dict[int, int]:
