@@ -69,6 +69,12 @@ def described(message: Message) -> Interpretation:
     return Interpretation((describe(message, required(message, "PID")),))
 
 
+def linked(message: Message) -> Interpretation:
+    """A24, A37: the same person has two records, or not after all; both stay, with the details stated here."""
+    required(message, "PID")
+    return Interpretation(tuple(describe(message, pid) for pid in message.all("PID")), "a link moves nobody")
+
+
 def deleted(message: Message) -> Interpretation:
     return Interpretation((PatientDeleted(identity(required(message, "PID")), stated_at(message)),))
 
@@ -147,6 +153,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "ADT^A21": moves(Kind.DEPARTED),
     "ADT^A22": moves(Kind.RETURNED),
     "ADT^A23": moves(Kind.DELETE),
+    "ADT^A24": linked,
     "ADT^A25": moves(Kind.CANCEL_PENDING),
     "ADT^A26": moves(Kind.CANCEL_PENDING),
     "ADT^A27": moves(Kind.CANCEL_PENDING),
@@ -154,5 +161,6 @@ HANDLERS: Final[dict[str, Handler]] = {
     "ADT^A29": deleted,
     "ADT^A31": described,
     "ADT^A33": moves(Kind.RETURNED),
+    "ADT^A37": linked,
     "ADT^A38": moves(Kind.CANCEL_PENDING),
 }
