@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def message(*observations: str) -> bytes:
     """An ORU^R01 with these OBX, each from its field 2 on."""
-    head = oru(hr=1)
+    head = oru(hr=1).replace(b"|R01", f"|R01-{InboundMessage.objects.count()}-".encode())  # each a message of its own
     lines = [f"OBX|{number}|{rest}" for number, rest in enumerate(observations, 1)]
     return head[: head.index(b"OBX|")] + "\r".join(lines).encode()
 
