@@ -62,11 +62,12 @@ def identifier(segment: Segment, field: int, path: str, wanted: str = "") -> Nam
 
     That of authority `wanted` or of a configured one before type MR, then PI, then one without a type, then any other.
     """
+    if segment.repetitions(field) == 1 and (value := text(segment.get(field))):  # nearly always
+        return value[:MAX_VALUE], _authority(text(segment.get(field, 4)), text(segment.get(field, 5)))
     names = [
         (
             _preference(wanted, authority := text(segment.get(field, 4, repetition=number)), kind),
-            # A social security number must not pass for somebody's record number.
-            authority[:MAX_AUTHORITY] or ("" if kind in ("", MEDICAL_RECORD, PATIENT_INTERNAL) else kind),
+            _authority(authority, kind),
             value[:MAX_VALUE],
         )
         for number in range(1, segment.repetitions(field) + 1)
@@ -77,6 +78,11 @@ def identifier(segment: Segment, field: int, path: str, wanted: str = "") -> Nam
         raise missing_field("The patient has no identifier", path)
     _, authority, value = min(names)
     return value, authority
+
+
+def _authority(authority: str, kind: str) -> str:
+    """Return who assigned an identifier; a social security number must not pass for somebody's record number."""
+    return authority[:MAX_AUTHORITY] or ("" if kind in ("", MEDICAL_RECORD, PATIENT_INTERNAL) else kind[:MAX_AUTHORITY])
 
 
 def _preference(wanted: str, authority: str, kind: str) -> int:
