@@ -30,6 +30,26 @@ def vitals_meta(bed: str) -> str:
     return "{" + vitals(bed) + "}:meta"  # outside `patient:`, so that nobody who follows that prefix hears of it
 
 
+def location(patient_id: int) -> str:
+    """Name the HASH of where a patient is: bed, unit, room, facility, visit, since; 60 s."""
+    return f"patient:{patient_id}:location"
+
+
+def occupant(bed: str) -> str:
+    """Name the STRING with the id of the patient in a bed; 60 s."""
+    return f"bed:{bed}:patient"
+
+
+def patients_of_nurse(nurse_id: int) -> str:
+    """Name the SET of ids of the patients a nurse looks after, and 0; 60 s."""
+    return f"nurse:{nurse_id}:patients"
+
+
+def nurses_of_patient(patient_id: int) -> str:
+    """Name the SET of ids of a patient's nurses, and 0; 60 s."""
+    return f"patient:{patient_id}:nurses"
+
+
 def raw_cache_key(key: str, _prefix: str, _version: int) -> str:
     """Hand django-redis the key as it is: other systems read the same names."""
     return key

@@ -184,6 +184,8 @@ if not DEBUG:
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
 USE_TZ = True
+EPICOPS_PROCESSING_IDS: list[str] = env.list("PROCESSING_IDS", ["P", ""])  # MSH-11; "" is a sender that leaves it out
+EPICOPS_PATIENT_AUTHORITIES: list[str] = env.list("PATIENT_AUTHORITIES", [])  # PID-3.4, the most trusted first
 
 LOGGING_CONFIG = None
 logging_config(level=env.log_level("LOG_LEVEL", logging.INFO))

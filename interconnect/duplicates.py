@@ -39,7 +39,7 @@ def set_aside(deliveries: Sequence[Delivery]) -> None:
             delivery.set_aside(original)
             continue
         delivery.is_control_id_reused = is_reused or any(content != delivery.sha256 for content in earlier)
-        earlier[delivery.sha256] = delivery.message_id if delivery.event else 0
+        earlier[delivery.sha256] = delivery.message_id if delivery.events else 0
 
 
 def _look_up(deliveries: Sequence[Delivery]) -> list[tuple[int | None, bool]]:

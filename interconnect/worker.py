@@ -23,7 +23,9 @@ from interconnect.delivery import Delivery
 from interconnect.heartbeat import EVERY, beat, leaves
 from interconnect.ownership import HUNG_SECONDS, owned_queue
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
-from vitals import cache
+from vitals import cache, whereabouts
+from vitals.codes import local_codes
+from vitals.ingest import Effects
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Worker:
         self._drain = drain
         self._stop = stop
         self._hung_seconds = hung_seconds
-        self._stale_beds: set[int] = set()
+        self._unwritten = Effects()
         self._written_through_at = 0.0
         self._last_beat = float("-inf")
 
@@ -122,9 +124,9 @@ class Worker:
         return True
 
     def _write_through(self) -> None:
-        if self._stale_beds:
-            cache.write_through(self._stale_beds)
-            self._stale_beds = set()
+        effects, self._unwritten = self._unwritten, Effects()
+        cache.write_through(effects.beds)
+        whereabouts.write_through(effects.moved, effects.places)
         self._written_through_at = time.monotonic()
 
     def _housekeeping(self) -> bool:
@@ -136,12 +138,13 @@ class Worker:
 
     def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
         one_by_one = canary.one_by_one if canary else None
+        codes = local_codes()
         for delivery in one_by_one(deliveries) if one_by_one else deliveries:
-            delivery.interpret(canary.verdict(delivery.ordinal) if canary else None)
-        beds = apply_batch(batch_id, deliveries, self.name, one_by_one)
-        if beds is None:
+            delivery.interpret(canary.verdict(delivery.ordinal) if canary else None, codes)
+        effects = apply_batch(batch_id, deliveries, self.name, one_by_one)
+        if effects is None:
             self.tally.redelivered += 1
             return
         self.tally.batches += 1
         self.tally.messages.update(delivery.status.value for delivery in deliveries)
-        self._stale_beds |= beds
+        self._unwritten |= effects
