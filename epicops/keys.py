@@ -8,6 +8,10 @@ INFLIGHT = "{interconnect:queue}:inflight"
 CONTROL = "{interconnect:queue}:ctl"
 TAKEOVERS = "{interconnect:queue}:takeovers"
 
+# Sessions. Not under `session:`, where any name could be somebody's id.
+SESSIONS_GENERATION = "sessions:generation"
+SESSIONS_UNREGISTERED = "sessions:unregistered"
+
 
 def session(session_id: str) -> str:
     """Name the HASH of one login: user_id, role, department, portal, last_activity and Django's data."""
