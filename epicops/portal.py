@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 
 from epicops.passive import is_passive
 
@@ -81,11 +82,20 @@ def portal_required(portal: str) -> Callable[[View], View]:
             session = request.session
             if session.get("portal") != portal or session.get("role") not in ROLES[portal]:
                 raise PermissionDenied
+            if session.get("locked"):
+                return unlock_first(request)
             return view(request, *args, **kwargs)
 
         return guarded
 
     return decorate
+
+
+def unlock_first(request: HttpRequest) -> HttpResponse:
+    """Send a person whose workstation has locked to the lock screen and back; tell a poll by 423."""
+    if is_passive(request):
+        return render(request, "401.html", status=423)
+    return redirect_to_login(request.get_full_path(), reverse("sessions:unlock"))
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:

@@ -7,7 +7,3 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epicops.settings")
 
 application = get_wsgi_application()
-
-from sessions_app.trust import watch  # noqa: E402  once the apps are loaded
-
-watch()

@@ -142,7 +142,7 @@ class SessionStore(SessionBase):
             user_id=str(data.get(SESSION_KEY, "")),
             clear=clear,
             # An application may shorten a session, never stretch it.
-            idle=min(self.get_expiry_age(), limits.idle) * 1000,
+            idle=max(min(self.get_expiry_age(), limits.idle), -1) * 1000,
             lock=limits.lock * 1000,
             absolute=absolute,
             base=ver,

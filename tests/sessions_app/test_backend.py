@@ -216,7 +216,7 @@ def test_what_is_no_id_of_ours_reaches_no_store(cookie: str) -> None:
 
 
 def test_data_that_was_tampered_with_is_an_empty_session() -> None:
-    session = saved(role="nurse")
+    session = saved(role="nurse", colour="green")
     sessions_client().hset(key_of(session), "data", field(session, "data") + "x")
 
     assert SessionStore(session.session_key).load() == {}
