@@ -11,7 +11,9 @@ control_socket_disable = True
 
 
 def post_worker_init(_worker: object) -> None:
-    """Let each web process keep copies of what the cache holds; commands and tests do without."""
-    from vitals.local_copy import copies  # noqa: PLC0415  Django is set up by now
+    """Let no request pay for knowing whether Redis may be believed, and keep copies of what the cache holds."""
+    from sessions_app.trust import watch  # noqa: PLC0415  Django is set up by now
+    from vitals.local_copy import copies  # noqa: PLC0415
 
+    watch()
     copies.start()

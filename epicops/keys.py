@@ -10,6 +10,10 @@ TAKEOVERS = "{interconnect:queue}:takeovers"
 CANARY = "{interconnect:queue}:canary"
 ALIVE = "{interconnect:queue}:alive"
 
+# Sessions. Not under `session:`, where any name could be somebody's id.
+SESSIONS_GENERATION = "sessions:generation"
+SESSIONS_UNREGISTERED = "sessions:unregistered"
+
 
 def session(session_id: str) -> str:
     """Name the HASH of one login: user_id, role, department, portal, last_activity and Django's data."""

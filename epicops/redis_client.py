@@ -5,6 +5,7 @@ counts per read, not per command. A timed-out write may have been applied: write
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
@@ -22,12 +23,15 @@ __all__ = [
     "queue_client",
     "queue_door_client",
     "queue_web_client",
+    "server_run_id",
     "sessions_client",
+    "sessions_store_client",
 ]
 
 WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
 DOOR_TIMEOUT = 1.0  # seconds; fsync of one group of messages
 TRACKING_TIMEOUT = 1.0  # seconds until a silent server's local copies are given up
+SESSIONS_TIMEOUT = 0.25  # seconds; a false alarm costs every process a second of PostgreSQL
 WORKER_TIMEOUT = 5.0  # seconds; a claim may move 1,000 large messages
 
 LEAN: dict[str, Any] = {  # one round trip to connect instead of six
@@ -63,6 +67,21 @@ def cache_tracking_connection() -> AbstractConnection:
 def sessions_client() -> Redis:
     """Client of the sessions role, for web requests."""
     return Redis.from_url(settings.EPICOPS_REDIS_SESSIONS_URL, **_options(WEB_TIMEOUT, retries=1))
+
+
+@functools.cache
+def sessions_store_client(on_connect: Callable[[Any], None]) -> Redis:
+    """Client of the sessions role for the session engine, which greets each new connection and repeats calls itself."""
+    options = _options(SESSIONS_TIMEOUT, retries=0) | {"redis_connect_func": on_connect}
+    return Redis.from_url(settings.EPICOPS_REDIS_SESSIONS_URL, **options)
+
+
+def server_run_id(connection: Any) -> str:
+    """Return the id that a server gave itself when it started, over a connection that nobody else uses yet."""
+    connection.send_command("INFO", "server")
+    reply = connection.read_response()
+    lines = (reply.decode() if isinstance(reply, bytes) else str(reply)).splitlines()
+    return next((line.removeprefix("run_id:") for line in lines if line.startswith("run_id:")), "")
 
 
 @functools.cache

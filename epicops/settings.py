@@ -60,6 +60,8 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 DATABASES = {"default": database(secret("DATABASE_URL"))}
+# The session registry's own connection to the same database: its writes are not part of anybody's transaction.
+DATABASES["sessions"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
@@ -142,6 +144,18 @@ AUTH_PASSWORD_VALIDATORS = [
 
 SESSION_ENGINE = "sessions_app.backend"
 SESSION_COOKIE_AGE = 1800  # seconds idle: HIPAA 45 CFR 164.312(a)(2)(iii), automatic logoff
+SESSION_IDLE = {  # seconds; only ever shorter than SESSION_COOKIE_AGE
+    "Hyperspace": env.int("SESSION_IDLE_HYPERSPACE", SESSION_COOKIE_AGE),
+    "MyChart": env.int("SESSION_IDLE_MYCHART", SESSION_COOKIE_AGE),
+}
+SESSION_LOCK = env.int("SESSION_LOCK", 900)  # seconds until an unused workstation of Hyperspace locks; 0: never
+SESSION_ABSOLUTE = env.int("SESSION_ABSOLUTE", 43_200)  # seconds: NIST SP 800-63B (rev. 3), 4.2.3
+SESSION_LIMITS = {  # sessions of one person at once
+    "Hyperspace": env.int("SESSION_LIMIT_HYPERSPACE", 3),
+    "MyChart": env.int("SESSION_LIMIT_MYCHART", 10),
+    "Operations": 10,
+}
+SESSION_LIMIT_REFUSES = env.bool("SESSION_LIMIT_REFUSES", False)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True  # one clock only, the server's
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_NAME = "sid" if DEBUG else "__Host-sid"

@@ -7,7 +7,7 @@
   const STALE_AFTER = 300; // seconds; vitals/templatetags/hyperspace.py goes by the same
   const MISSES_SHOWN = 3;
   const ANSWER_WITHIN = 5000; // ms
-  const ENDED = [401, 403, 404];
+  const ENDED = [401, 403, 404, 423];
   const STORES = { sessions: "Redis, which keeps the sessions, is away", database: "PostgreSQL is away" };
 
   const live = document.getElementById("live");
