@@ -9,6 +9,7 @@ from audit.models import AuditEvent, MachineAction
 from epicops.bulk import copy_rows, next_ids
 from interconnect.delivery import COLUMNS, Delivery, Status, unexpected
 from interconnect.models import DeadLetter, InboundMessage
+from interconnect.signatures import file_failures, signature_of
 from vitals import ingest
 
 
@@ -62,16 +63,18 @@ def _apply(deliveries: Sequence[Delivery]) -> set[int]:
 
 
 def _bury(dead: Sequence[Delivery]) -> None:
-    errors = [(delivery.message_id, delivery.error) for delivery in dead if delivery.error]
+    errors = [(delivery, delivery.error) for delivery in dead if delivery.error]
+    groups = file_failures([signature_of(error, delivery.header) for delivery, error in errors])
     DeadLetter.objects.bulk_create(
         DeadLetter(
-            message_id=message_id,
+            message_id=delivery.message_id,
+            group_id=group,
             error_class=error.error_class,
             error_code=error.code,
             error_path=error.path,
             error_text=error.text,
         )
-        for message_id, error in errors
+        for (delivery, error), group in zip(errors, groups, strict=True)
     )
 
 

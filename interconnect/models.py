@@ -5,6 +5,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from interconnect.failures import Discard, FailureGroup
+
+__all__ = ["Batch", "DeadLetter", "DeadLetterQuerySet", "Discard", "FailureGroup", "InboundMessage"]
+
 
 class Batch(models.Model):
     """One claim of the queue, committed in one transaction. Its id, made by the client, makes redelivery harmless."""
@@ -80,9 +84,11 @@ class DeadLetter(models.Model):
         REPLAYING = "replaying", "Replay requested"
         RESOLVED = "resolved", "Resolved by replay"
         FAILED_AGAIN = "failed", "Replayed, failed again"
+        DISCARDED = "discarded", "Discarded"
 
     message = models.OneToOneField(InboundMessage, models.PROTECT, related_name="dead_letter")
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    group = models.ForeignKey(FailureGroup, models.PROTECT, null=True, related_name="letters")
     error_class = models.CharField(max_length=60, help_text="For example missing-field")
     error_code = models.CharField(max_length=10, blank=True, help_text="HL7 table 0357")
     error_path = models.CharField(max_length=40, blank=True, help_text="For example PID-3.1")
@@ -91,16 +97,25 @@ class DeadLetter(models.Model):
     pushed_at = models.DateTimeField(null=True, blank=True, help_text="When it was put on interconnect:dlq")
     replay_requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     replay_requested_at = models.DateTimeField(null=True, blank=True)
+    discard = models.ForeignKey(
+        Discard, models.PROTECT, null=True, blank=True, related_name="letters", help_text="The last one, undone or not"
+    )
 
     objects = DeadLetterQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
-        permissions = (("replay_deadletter", "Can replay dead letters"),)
+        permissions = (
+            ("replay_deadletter", "Can replay dead letters"),
+            ("discard_deadletter", "Can discard dead letters"),
+            ("restore_deadletter", "Can take discards back"),
+        )
         indexes = (
             models.Index(fields=["state", "-id"], name="dead_by_state"),  # the admin's state filter
             models.Index(fields=["id"], condition=Q(pushed_at=None), name="dead_outbox"),  # the outbox sweep
             models.Index(fields=["id"], condition=Q(state="replaying"), name="dead_replaying"),  # the worker's look
+            models.Index(fields=["group", "state", "-id"], name="dead_by_group"),  # a group's counts and its letters
+            models.Index(fields=["group", "failed_at"], name="dead_by_group_and_time"),  # a group's sparkline
         )
 
     def __str__(self) -> str:

@@ -12,11 +12,9 @@ from django.utils.safestring import SafeString
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
 from interconnect.admin.body import body
-from interconnect.admin.filters import SenderFilter, TypeFilter
+from interconnect.admin.filters import MAX_ID, SenderFilter, TypeFilter
 from interconnect.admin.history import deliveries
 from interconnect.models import InboundMessage
-
-MAX_ID = 2**63 - 1
 
 
 @admin.register(InboundMessage)
