@@ -8,7 +8,8 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from audit.models import AuditEvent, MachineAction
 from epicops.bulk import copy_rows, next_ids
 from interconnect.delivery import COLUMNS, Delivery, Status, unexpected
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.models import DeadLetter, InboundMessage, MessageTokens
+from interconnect.search import tokens_of
 from interconnect.signatures import file_failures, signature_of
 from vitals import ingest
 
@@ -26,6 +27,7 @@ def apply_batch(batch_id: UUID, deliveries: Sequence[Delivery], worker: str) -> 
             delivery.message_id = message_id
         beds = _apply(deliveries)
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
+        copy_rows(MessageTokens, ("message_id", "tokens"), ((d.message_id, tokens_of(d)) for d in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.replay_of])
         AuditEvent.objects.record_machine(_actions(deliveries, worker))

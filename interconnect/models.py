@@ -1,13 +1,26 @@
 """Every HL7 message that was delivered, what became of it, and those that could not be applied."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from interconnect.failures import Discard, FailureGroup
+from interconnect.revisions import Revision
+from interconnect.searches import MessageTokens, Search
 
-__all__ = ["Batch", "DeadLetter", "DeadLetterQuerySet", "Discard", "FailureGroup", "InboundMessage"]
+__all__ = [
+    "Batch",
+    "DeadLetter",
+    "DeadLetterQuerySet",
+    "Discard",
+    "FailureGroup",
+    "InboundMessage",
+    "MessageTokens",
+    "Revision",
+    "Search",
+]
 
 
 class Batch(models.Model):
@@ -56,6 +69,7 @@ class InboundMessage(models.Model):
             # A sender's message by its control id; also finds reuse of one.
             models.Index(fields=["control_id", "sending_application"], name="message_by_control_id"),
             models.Index(fields=["status", "-id"], name="message_by_status"),  # the admin's status filter
+            BrinIndex(fields=["applied_at"], name="message_by_time"),  # a search by age; rows lie in this order
         )
 
     def __str__(self) -> str:
@@ -108,6 +122,7 @@ class DeadLetter(models.Model):
         permissions = (
             ("replay_deadletter", "Can replay dead letters"),
             ("discard_deadletter", "Can discard dead letters"),
+            ("edit_deadletter", "Can edit dead letters"),
             ("restore_deadletter", "Can take discards back"),
         )
         indexes = (

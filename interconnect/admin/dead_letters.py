@@ -12,8 +12,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from epicops.admin_site import ReadOnlyModelAdmin, badge, timestamp
+from epicops.admin_site import badge, timestamp
 from interconnect.admin.discard import discard_letters
+from interconnect.admin.edit import EDIT, edit, revisions
 from interconnect.admin.filters import (
     DeadSenderFilter,
     DeadTypeFilter,
@@ -24,6 +25,7 @@ from interconnect.admin.filters import (
 )
 from interconnect.admin.messages import message_panels, sender
 from interconnect.admin.replay import replay
+from interconnect.admin.search import LetterSearchFilter, SearchedAdmin
 from interconnect.models import DeadLetter, DeadLetterQuerySet, InboundMessage
 
 REPLAYS = Prefetch("message__replays", InboundMessage.objects.only("id", "status", "replay_of"))
@@ -36,9 +38,17 @@ class Act(Protocol):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
+class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
     list_display = ("when", "error", "sent", "outcome")
-    list_filter = (StateFilter, GroupFilter, DiscardFilter, ErrorFilter, DeadTypeFilter, DeadSenderFilter)
+    list_filter = (
+        StateFilter,
+        LetterSearchFilter,
+        GroupFilter,
+        DiscardFilter,
+        ErrorFilter,
+        DeadTypeFilter,
+        DeadSenderFilter,
+    )
     list_select_related = ("message",)
     actions = ("replay_selected", "discard_selected")
 
@@ -49,6 +59,7 @@ class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/replay/", view(self.replay_one), name="interconnect_deadletter_replay"),
+            path("<int:pk>/edit/", view(edit), name="interconnect_deadletter_edit"),
             path("<int:pk>/discard/", view(self.discard_one), name="interconnect_deadletter_discard"),
             *super().get_urls(),
         ]
@@ -95,6 +106,8 @@ class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
         return message_panels(request, obj.message) | {
             "letter": obj,
             "may_replay": is_open and self.has_replay_permission(request),
+            "may_edit": is_open and request.user.has_perms(EDIT),
+            "revisions": revisions(request, obj.message),
             "may_discard": is_open and self.has_discard_permission(request),
         }
 

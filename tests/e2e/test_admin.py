@@ -123,3 +123,24 @@ def faults_of(page: Page) -> list[str]:
 def violations(page: Page) -> list[dict[str, list[dict[str, str]]]]:
     found: list[dict[str, list[dict[str, str]]]] = Axe().run(page, options=WCAG).response["violations"]
     return found
+
+
+def test_a_letter_is_edited_with_the_keyboard_and_checked_while_typing(
+    page: Page, live_server: LiveServer, complaints: list[str]
+) -> None:
+    push(adt("A01", bed=""))
+    drain()
+    sign_in(page, live_server, root())
+    page.goto(live_server.url + row_url(DeadLetter.objects.get()))
+    page.get_by_role("link", name="Edit…").focus()
+    page.keyboard.press("Enter")
+    editor = page.get_by_label("One segment a line")
+
+    editor.fill(editor.input_value().replace("|I||", "|I|MED^427^427^EPICOPS|"))
+    expect(page.get_by_text("Can be read")).to_be_visible()
+    assert faults_of(page) == complaints == []
+    page.get_by_label("Why").fill("bed from the ward")
+    page.get_by_role("button", name="Keep as revision").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("A replay delivers this.")).to_be_visible()

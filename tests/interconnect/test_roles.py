@@ -31,6 +31,8 @@ ADDRESSES = {
     ("GET", "deadletter_delete"): set[str](),
     ("GET", "deadletter_history"): EVERYBODY,
     ("POST", "deadletter_replay"): ACTORS,
+    ("POST", "deadletter_search"): EVERYBODY,
+    ("GET", "deadletter_edit"): ACTORS,
     ("POST", "deadletter_discard"): ACTORS,
     ("GET", "discard_changelist"): EVERYBODY,
     ("GET", "discard_change"): EVERYBODY,
@@ -40,6 +42,7 @@ ADDRESSES = {
     ("POST", "discard_restore"): SUPERVISOR,
     ("GET", "inboundmessage_changelist"): ACTORS,
     ("GET", "inboundmessage_change"): ACTORS,
+    ("POST", "inboundmessage_search"): ACTORS,
     ("GET", "inboundmessage_add"): set[str](),
     ("GET", "inboundmessage_delete"): set[str](),
     ("GET", "inboundmessage_history"): ACTORS,
@@ -58,7 +61,7 @@ def address(name: str) -> str:
     letter = DeadLetter.objects.get()
     pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
     pks["discard"] = Discard.objects.get().pk
-    has_row = not name.endswith(("_changelist", "_add"))
+    has_row = not name.endswith(("_changelist", "_add", "_search"))
     return reverse(f"admin:interconnect_{name}", args=[pks[name.partition("_")[0]]] if has_row else [])
 
 
