@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from interconnect.failures import Discard, FailureGroup
+from interconnect.redrives import Redrive, RedriveItem
 from interconnect.revisions import Revision
 from interconnect.searches import MessageTokens, Search
 
@@ -18,6 +19,8 @@ __all__ = [
     "FailureGroup",
     "InboundMessage",
     "MessageTokens",
+    "Redrive",
+    "RedriveItem",
     "Revision",
     "Search",
 ]
@@ -122,6 +125,7 @@ class DeadLetter(models.Model):
         permissions = (
             ("replay_deadletter", "Can replay dead letters"),
             ("discard_deadletter", "Can discard dead letters"),
+            ("redrive_deadletter", "Can start supervised replays of many"),
             ("edit_deadletter", "Can edit dead letters"),
             ("restore_deadletter", "Can take discards back"),
         )
