@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """How fast the console's lists and searches are over a million messages, a hundred thousand of them dead letters.
 
 script/with-stack benchmarks/search.py [--quick] [--json]

@@ -19,6 +19,7 @@ from django.utils import timezone
 from interconnect.delivery import Delivery
 from interconnect.er7 import Message, parse
 from interconnect.rejected import MessageRejected
+from interconnect.searches import MessageTokens
 
 # Segment, field, components of which each repetition's values are found. docs/console.md lists them.
 INDEXED: Final = (
@@ -32,6 +33,7 @@ INDEXED: Final = (
 )
 PATHS: Final = tuple(f"{segment}-{field}" for segment, field, _ in INDEXED)
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
+FEW: Final = 1000  # messages that a search lists by their ids
 MAX_TOKENS: Final = 200  # of one message; those of its first segments
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
@@ -86,7 +88,7 @@ class Query(NamedTuple):
         """Return the condition; `letter` leads from the rows to a dead letter's fields."""
         wanted = Q()
         if self.tokens:
-            wanted &= Q(**{f"{prefix}tokens__tokens__contains": list(self.tokens)})
+            wanted &= self._holds(prefix)
         for state in self.states:
             wanted &= Q(**{f"{letter}state": state})
         for number in self.numbers:
@@ -96,6 +98,14 @@ class Query(NamedTuple):
         if self.older_than:
             wanted &= Q(**{f"{prefix}applied_at__lte": timezone.now() - self.older_than})
         return wanted
+
+    def _holds(self, prefix: str) -> Q:
+        """Look few matches up by the index; walk many from the newest. Left alone, PostgreSQL walks for the few too."""
+        rows = MessageTokens.objects.filter(tokens__contains=list(self.tokens))
+        ids = list(rows.values_list("pk", flat=True)[: FEW + 1])
+        if len(ids) <= FEW:
+            return Q(**{f"{prefix}pk__in": ids})
+        return Q(**{f"{prefix}tokens__tokens__contains": list(self.tokens)})
 
 
 def read(text: str, is_state: Callable[[str], bool]) -> Query:
