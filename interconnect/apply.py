@@ -9,7 +9,9 @@ from audit.models import AuditEvent, MachineAction
 from epicops.bulk import copy_rows, next_ids
 from interconnect import duplicates, feed_counts
 from interconnect.delivery import COLUMNS, Delivery, Status, unexpected
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.models import DeadLetter, InboundMessage, MessageTokens
+from interconnect.search import tokens_of
+from interconnect.signatures import file_failures, signature_of
 from vitals import ingest
 from vitals.ingest import Effects
 
@@ -36,6 +38,7 @@ def apply_batch(
         for some in ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]:
             effects |= _apply(some)
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
+        copy_rows(MessageTokens, ("message_id", "tokens"), ((d.message_id, tokens_of(d)) for d in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.replay_of])
         feed_counts.count(deliveries)
@@ -76,16 +79,18 @@ def _apply(deliveries: Sequence[Delivery]) -> Effects:
 
 
 def _bury(dead: Sequence[Delivery]) -> None:
-    errors = [(delivery.message_id, delivery.error) for delivery in dead if delivery.error]
+    errors = [(delivery, delivery.error) for delivery in dead if delivery.error]
+    groups = file_failures([signature_of(error, delivery.header) for delivery, error in errors])
     DeadLetter.objects.bulk_create(
         DeadLetter(
-            message_id=message_id,
+            message_id=delivery.message_id,
+            group_id=group,
             error_class=error.error_class,
             error_code=error.code,
             error_path=error.path,
             error_text=error.text,
         )
-        for message_id, error in errors
+        for (delivery, error), group in zip(errors, groups, strict=True)
     )
 
 
