@@ -63,11 +63,12 @@ EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": EPICOPS_REDIS_CACHE_URL,
+        "LOCATION": [EPICOPS_REDIS_CACHE_URL],  # a list: django-redis splits a string at the commas of Sentinel URLs
         "TIMEOUT": 60,
         "KEY_FUNCTION": "epicops.keys.raw_cache_key",
         "REVERSE_KEY_FUNCTION": "epicops.keys.raw_cache_key_reverse",
         "OPTIONS": {
+            "CONNECTION_FACTORY": "epicops.redis_client.CacheConnectionFactory",
             "SERIALIZER": "vitals.serializer.CompactJSONSerializer",
             "CONNECTION_POOL_KWARGS": cache_pool_options(),
         },

@@ -20,7 +20,10 @@ from tests.servers import stack_key
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
-skipped_key = pytest.StashKey[int]()
+# What tests with a marker run on, and the Debian package that has it. script/test installs them.
+NEEDS = {"browser": (CHROMIUM, "chromium"), "redis70": ("redis-server", "redis-server")}
+
+skipped_key = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -83,18 +86,23 @@ def _database_beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(trylast=True)  # once -m and -k have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    browser = [item for item in items if item.get_closest_marker("browser")]
     # Last, because Playwright's event loop stays in this thread until the run ends.
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
-    for item in browser:
-        item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
     # In CI they run and fail instead: a skip nobody reads is no test.
-    if browser and not Path(CHROMIUM).exists() and os.environ.get("CI") != "true":
-        config.stash[skipped_key] = len(browser)
-        for item in browser:
-            item.add_marker(pytest.mark.skip(reason=f"no Chromium at {CHROMIUM}"))
+    if os.environ.get("CI") == "true":
+        return
+    config.stash[skipped_key] = []
+    for marker, (program, package) in NEEDS.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if marked and not shutil.which(program):
+            config.stash[skipped_key].append(f"{len(marked)} TESTS DID NOT RUN: apt-get install {package}")
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason=f"no {program}"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if skipped := config.stash.get(skipped_key, 0):
-        print(f"\n*** {skipped} BROWSER TESTS DID NOT RUN: no Chromium here (apt-get install chromium) ***")  # noqa: T201
+    for line in config.stash.get(skipped_key, []):
+        print(f"\n*** {line} ***")  # noqa: T201
