@@ -7,7 +7,7 @@ counts per read, not per command. A timed-out write may have been applied: write
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis.asyncio.sentinel
 import redis.sentinel
@@ -16,6 +16,7 @@ from django_redis.pool import ConnectionFactory
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -29,8 +30,10 @@ __all__ = [
     "async_queue_client",
     "cache_pool_options",
     "connect",
+    "node",
     "queue_client",
     "queue_web_client",
+    "sentinels",
     "sessions_client",
 ]
 
@@ -40,6 +43,7 @@ WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
 # Seconds for one read of a worker, which may claim 32 MiB; twice that fits into a failover with a frozen primary.
 WORKER_TIMEOUT = 2.0
 SENTINEL_TIMEOUT = 0.3  # seconds; the next Sentinel is asked when one is frozen
+REPLICATION_MS = 500  # how long a push waits for a replica
 
 LEAN: dict[str, Any] = {  # one round trip to connect instead of six
     "driver_info": None,
@@ -89,6 +93,31 @@ ASYNC: Final = Library(
 )
 
 
+class NotReplicated(ResponseError):  # noqa: N818  named for the state
+    """No replica confirmed the write in time: a failover may lose it."""
+
+
+class ReplicatedRedis(AsyncRedis):
+    """Confirms a push once a replica has it too: an isolated primary acknowledges what its successor never saw."""
+
+    async def lpush(self, name: str, *values: bytes) -> int:  # type: ignore[override]  # the library's is not async def
+        """Push; raise NotReplicated when no replica confirms within REPLICATION_MS."""
+        async with self.pipeline(transaction=False) as pipe:
+            pipe.lpush(name, *values)
+            pipe.wait(1, REPLICATION_MS)
+            length, replicas = await pipe.execute()
+        if not replicas:
+            raise NotReplicated
+        return int(length)
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  the library's signature
+        """Close the connections to the Sentinels too, which the library leaves open."""
+        await super().aclose(close_connection_pool)
+        pool: Any = self.connection_pool
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.connection_pool.disconnect()
+
+
 def _options(timeout: float, *, retries: int, library: Library = BLOCKING) -> dict[str, Any]:
     return {
         "socket_timeout": timeout,
@@ -130,6 +159,19 @@ def connect(url: str, *, timeout: float = WORKER_TIMEOUT, retries: int = 0) -> R
     return Redis(connection_pool=_pool(BLOCKING, url, _options(timeout, retries=retries)))
 
 
+def sentinels(url: str) -> redis.sentinel.Sentinel:
+    """Return the Sentinels of a Sentinel URL."""
+    return cast("redis.sentinel.Sentinel", _sentinels(BLOCKING, parse(url)))
+
+
+def node(url: str, host: str, port: int) -> Redis:
+    """Return a client of one server among those of `url`, whatever its role now, with the URL's login."""
+    address = parse(url)
+    options = _options(WORKER_TIMEOUT, retries=0) | address.options | {"host": host, "port": port}
+    connection = BLOCKING.tls_connection if address.is_tls else BLOCKING.connection
+    return Redis(connection_pool=BLOCKING.pool(connection_class=connection, **options))
+
+
 def cache_pool_options() -> dict[str, Any]:
     """Options of django-redis' pool. Reads and idempotent writes: one retry when a pooled connection was cut."""
     return _options(WEB_TIMEOUT, retries=1)
@@ -162,5 +204,6 @@ def queue_web_client() -> Redis:
 
 def async_queue_client() -> AsyncRedis:
     """Client of the queue role for the listener's event loop; the caller closes it."""
-    options = _options(WORKER_TIMEOUT, retries=0, library=ASYNC)
-    return AsyncRedis.from_pool(_pool(ASYNC, settings.EPICOPS_REDIS_QUEUE_URL, options))
+    url = settings.EPICOPS_REDIS_QUEUE_URL
+    kind = ReplicatedRedis if parse(url).topology is Topology.SENTINEL else AsyncRedis
+    return kind.from_pool(_pool(ASYNC, url, _options(WORKER_TIMEOUT, retries=0, library=ASYNC)))

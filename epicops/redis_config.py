@@ -3,7 +3,6 @@
 The figures behind the values: docs/runbooks/sentinel-ha.md.
 """
 
-import json
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -34,12 +33,13 @@ ROLES: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The description; raises KeyError, TypeError or ValueError for a wrong one."""
+    """The description; raises KeyError, TypeError or ValueError for a wrong one. Folders may contain {host}."""
 
     hosts: tuple[str, ...]
     roles: Mapping[str, Mapping[str, Any]]
     directory: str
     data: str
+    tls: str
     sentinel_port: int = 26379
     down_after: int = 2000
 
@@ -56,8 +56,8 @@ class Site:
 
 
 def files(site: Site, passwords: Passwords) -> dict[str, str]:
-    """Return every file's text by its path: one folder per host, and the addresses for epicops' own processes."""
-    rendered = {"urls.json": json.dumps({user: urls(site, user, passwords) for user in URL_USERS}, indent=2) + "\n"}
+    """Return every file's text by its path: one folder per host, and a systemd EnvironmentFile per user."""
+    rendered = {f"{user}.env": _environment(urls(site, user, passwords)) for user in URL_USERS}
     for host in site.hosts:
         for role in site.roles:
             rendered[f"{host}/{role}.conf"] = redis_conf(site, role, host, passwords)
@@ -73,8 +73,8 @@ def redis_conf(site: Site, role: str, host: str, passwords: Passwords) -> str:
     values = {
         **_tls(site, host, port),
         "tls-replication": "yes",
-        "dir": f"{site.data}/{role}",
-        "aclfile": f"{site.directory}/users.acl",
+        "dir": f"{site.data.format(host=host)}/{role}",
+        "aclfile": f"{site.directory.format(host=host)}/users.acl",
         "save": '""',
         "maxmemory": site.roles[role]["maxmemory"],
         **ROLES[role],
@@ -100,8 +100,8 @@ def sentinel_conf(site: Site, host: str, passwords: Passwords) -> str:
     general = {
         **_tls(site, host, site.sentinel_port),
         "tls-replication": "yes",
-        "dir": f"{site.data}/sentinel",
-        "aclfile": f"{site.directory}/sentinel-users.acl",
+        "dir": f"{site.data.format(host=host)}/sentinel",
+        "aclfile": f"{site.directory.format(host=host)}/sentinel-users.acl",
         "sentinel deny-scripts-reconfig": "yes",
         "sentinel resolve-hostnames": "yes",
         "sentinel announce-hostnames": "yes",  # certificates are checked by name
@@ -123,10 +123,11 @@ def sentinel_conf(site: Site, host: str, passwords: Passwords) -> str:
 
 def urls(site: Site, user: str, passwords: Passwords) -> dict[str, str]:
     """Return the three EPICOPS_REDIS_…_URL of the processes that run as `user`."""
-    own, sentinels = f"{site.directory}/tls", ",".join(f"{host}:{site.sentinel_port}" for host in site.hosts)
+    sentinels = ",".join(f"{host}:{site.sentinel_port}" for host in site.hosts)
+    at_sentinel = "peer" if user == "admin" else "app"  # whoever switches over commands the Sentinels
     query = (
-        f"sentinel_username=app&sentinel_password={quote(passwords['app'])}"
-        f"&ssl_ca_certs={own}/ca.crt&ssl_certfile={own}/{user}.crt&ssl_keyfile={own}/{user}.key"
+        f"sentinel_username={at_sentinel}&sentinel_password={quote(passwords[at_sentinel])}"
+        f"&ssl_ca_certs={site.tls}/ca.crt&ssl_certfile={site.tls}/{user}.crt&ssl_keyfile={site.tls}/{user}.key"
     )
     login = f"{user}:{quote(passwords[user])}"
     return {
@@ -142,17 +143,20 @@ def new_passwords(kept: Passwords) -> dict[str, str]:
 
 
 def _tls(site: Site, host: str, port: int) -> dict[str, Any]:
-    own = f"{site.directory}/tls"
     return {
         "bind": host,
         "port": 0,
         "tls-port": port,
-        "tls-cert-file": f"{own}/{host}.crt",
-        "tls-key-file": f"{own}/{host}.key",
-        "tls-ca-cert-file": f"{own}/ca.crt",
+        "tls-cert-file": f"{site.tls}/{host}.crt",
+        "tls-key-file": f"{site.tls}/{host}.key",
+        "tls-ca-cert-file": f"{site.tls}/ca.crt",
         "tls-auth-clients": "yes",
         "tls-protocols": "TLSv1.3",
     }
+
+
+def _environment(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def _lines(values: Mapping[str, Any]) -> str:

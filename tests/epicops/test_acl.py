@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -104,8 +105,12 @@ def url_of(server: RedisServer, user: str) -> str:
     return server.url.replace(f"admin:{PASSWORDS['admin']}", f"{user}:{PASSWORDS[user]}")
 
 
+def execute(client: Any, *arguments: str) -> Any:
+    return client.execute_command(*arguments)
+
+
 def dry_run(server: RedisServer, user: str, command: str) -> bool:
-    reply = server.client().execute_command("ACL DRYRUN", user, *command.split())
+    reply = execute(server.client(), "ACL DRYRUN", user, *command.split())
     return reply in (b"OK", "OK", True)
 
 
@@ -125,7 +130,7 @@ def test_what_is_forbidden_is_refused_for_real(guarded: RedisServer, user: str) 
 
     for command in FORBIDDEN[user]:
         with pytest.raises(NoPermissionError):
-            client.execute_command(*command.split())
+            execute(client, *command.split())
 
 
 def test_nobody_gets_in_without_a_password(guarded: RedisServer) -> None:
@@ -174,22 +179,22 @@ def test_a_new_password_is_added_before_the_old_one_is_removed(guarded: RedisSer
     admin, running = guarded.client(), connect(url_of(guarded, "monitor"))
     assert running.ping()
 
-    admin.execute_command("ACL SETUSER", "monitor", "#" + acl.digest("next"))
+    execute(admin, "ACL SETUSER", "monitor", "#" + acl.digest("next"))
     fresh = connect(guarded.url.replace(f"admin:{PASSWORDS['admin']}", "monitor:next"))
     assert fresh.ping()
     assert running.ping()
 
-    admin.execute_command("ACL SETUSER", "monitor", "!" + acl.digest("next"))
+    execute(admin, "ACL SETUSER", "monitor", "!" + acl.digest("next"))
 
 
 def test_revoking_needs_off_and_kill(guarded: RedisServer) -> None:
     admin, running = guarded.client(), connect(url_of(guarded, "monitor"))
     assert running.ping()
 
-    admin.execute_command("ACL SETUSER", "monitor", "off")
+    execute(admin, "ACL SETUSER", "monitor", "off")
     assert running.ping(), "an open connection stays"
-    admin.execute_command("CLIENT KILL", "USER", "monitor")
+    execute(admin, "CLIENT KILL", "USER", "monitor")
 
     with pytest.raises(Exception, match=r"invalid username-password|disabled|onnection"):
         running.ping()
-    admin.execute_command("ACL SETUSER", "monitor", "on")
+    execute(admin, "ACL SETUSER", "monitor", "on")
