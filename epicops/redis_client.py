@@ -14,9 +14,9 @@ import redis.sentinel
 from django.conf import settings
 from django_redis.pool import ConnectionFactory
 from redis import Redis
+from redis._parsers.base import BaseParser
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -93,8 +93,11 @@ ASYNC: Final = Library(
 )
 
 
-class NotReplicated(ResponseError):  # noqa: N818  named for the state
-    """No replica confirmed the write in time: a failover may lose it."""
+class NotReplicated(RedisConnectionError):  # noqa: N818  named for the state
+    """The primary has no replica that keeps up. A connection error, because the caller's fallback is the same."""
+
+
+BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = NotReplicated  # a plain ResponseError otherwise, as a mistake of ours is
 
 
 class ReplicatedRedis(AsyncRedis):

@@ -16,7 +16,13 @@ from tests.factories import bed
 from tests.load import SenderLoad
 from vitals.cache import read_beds
 
-pytestmark = [pytest.mark.redis70, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.redis70,
+    pytest.mark.slow,
+    # A frozen server does not answer the end of a TLS connection: asyncio leaves its socket to the collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
+]
 
 GAP = 5.0  # seconds without writes that are promised at most
 
@@ -85,7 +91,10 @@ def test_a_switchover_loses_nothing(tier: Tier, settings: LazySettings) -> None:
     assert load.gap < GAP
 
 
-def test_a_switchover_without_a_level_replica_changes_nothing(tier: Tier, settings: LazySettings) -> None:
+def test_a_switchover_without_a_level_replica_changes_nothing(
+    tier: Tier, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epicops.switchover.DEADLINE", 0.5)
     settings.EPICOPS_REDIS_CACHE_URL = tier.urls("admin")["EPICOPS_REDIS_CACHE_URL"]
     primary = tier.primary("cache")
     replicas = [server for (_, role), server in tier.servers.items() if role == "cache" and server is not primary]
@@ -116,7 +125,7 @@ def test_a_session_goes_on_and_an_ended_one_stays_ended(tier: Tier) -> None:
 def test_boards_are_served_all_through_a_failover(tier: Tier) -> None:
     beds, slowest = [bed()], 0.0
     tier.primary("cache").kill()
-    failed_over = time.monotonic() + 3
+    failed_over = time.monotonic() + 2
 
     while time.monotonic() < failed_over:
         started = time.monotonic()
