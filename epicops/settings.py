@@ -5,6 +5,7 @@ value stops the process with a message that names the variable and never its val
 """
 
 import logging
+import os
 from pathlib import Path
 
 import django_stubs_ext
@@ -55,6 +56,14 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 DATABASES = {"default": database(secret("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def optional_secret(name: str) -> str:
+    """Return a secret as `secret` does, or "" where neither variable is set."""
+    return secret(name) if {f"EPICOPS_{name}", f"EPICOPS_{name}_FILE"} & os.environ.keys() else ""
+
+
+EPICOPS_SEALING_KEYS = optional_secret("SEALING_KEYS")
 
 EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")

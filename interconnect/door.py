@@ -9,6 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from epicops import keys
 from epicops.breaker import Breaker, CircuitOpen
+from epicops.crypto import ring
 from epicops.redis_client import AsyncRedis
 from interconnect.ack import Error, acknowledge, header, wants_answer
 from interconnect.mllp import Event, Fault, Frame, Incident
@@ -50,7 +51,7 @@ class Door:
             async with self._slots:
                 with self._breaker.guard():
                     # One command for all: LPUSH a b c puts a, the oldest, nearest to the worker's end.
-                    await self._queue.lpush(keys.QUEUE, *messages)
+                    await self._queue.lpush(keys.QUEUE, *(ring().seal(raw, "message") for raw in messages))
         except ResponseError as error:  # read-only replica, out of memory: the breaker does not log these
             logger.warning("queue refused messages", extra={"count": len(messages), "error": type(error).__name__})
             return False

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from epicops import keys
+from epicops.crypto import SealBroken, ring
 from epicops.redis_client import Redis
 
 MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
@@ -98,11 +99,19 @@ class InboundQueue:
             case [b"PAUSED"]:
                 raise Paused
         batch, *newest_first = reply
-        return Claim(UUID(batch.decode()), tuple(reversed(newest_first)))
+        return Claim(UUID(batch.decode()), tuple(_opened(raw) for raw in reversed(newest_first)))
 
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
         return bool(self._client.eval(ACKNOWLEDGE, 2, keys.INFLIGHT, keys.TAKEOVERS, str(claim.id)))
+
+
+def _opened(raw: bytes) -> bytes:
+    """Return the message in clear. One whose seal cannot be opened stays as it is and becomes a dead letter."""
+    try:
+        return ring().open(raw, "message")
+    except SealBroken:
+        return raw
 
 
 def depth(client: Redis) -> tuple[int, int]:
