@@ -56,8 +56,9 @@ class Site:
 
 
 def files(site: Site, passwords: Passwords) -> dict[str, str]:
-    """Return every file's text by its path: one folder per host, and a systemd EnvironmentFile per user."""
-    rendered = {f"{user}.env": _environment(urls(site, user, passwords)) for user in URL_USERS}
+    """Return every file's text by its path: one folder per host, a systemd EnvironmentFile per user, and tier.sh."""
+    rendered = {"tier.sh": shell(site, passwords)}
+    rendered |= {f"{user}.env": _environment(urls(site, user, passwords)) for user in URL_USERS}
     for host in site.hosts:
         for role in site.roles:
             rendered[f"{host}/{role}.conf"] = redis_conf(site, role, host, passwords)
@@ -134,6 +135,24 @@ def urls(site: Site, user: str, passwords: Passwords) -> dict[str, str]:
         f"EPICOPS_REDIS_{role.upper()}_URL": f"rediss+sentinel://{login}@{sentinels}/{role}?{query}"
         for role in site.roles
     }
+
+
+def shell(site: Site, passwords: Passwords) -> str:
+    """Return the shell functions that the runbooks use: `redis HOST ROLE COMMAND…` and `sentinel HOST COMMAND…`."""
+    files = f"--tls --cacert {site.tls}/ca.crt --cert {site.tls}/admin.crt --key {site.tls}/admin.key"
+    ports = "".join(f"        {role}) port={values['port']} ;;\n" for role, values in site.roles.items())
+    return f"""# Shell functions for the runbooks, as the users admin and peer.
+redis() {{
+    case $2 in
+{ports}    esac
+    host=$1; shift 2
+    REDISCLI_AUTH={passwords["admin"]} redis-cli --user admin {files} -h "$host" -p "$port" "$@"
+}}
+sentinel() {{
+    host=$1; shift
+    REDISCLI_AUTH={passwords["peer"]} redis-cli --user peer {files} -h "$host" -p {site.sentinel_port} "$@"
+}}
+"""
 
 
 def new_passwords(kept: Passwords) -> dict[str, str]:

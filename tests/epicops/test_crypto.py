@@ -5,10 +5,10 @@ import base64
 import json
 import os
 import time
-from collections.abc import Iterator
 
 import pytest
 from django.conf import LazySettings
+from django.core.management import call_command
 from django_redis import get_redis_connection
 
 from epicops import crypto, keys
@@ -28,9 +28,9 @@ WITHOUT_OLD = json.dumps({"primary": "k002", "keys": {"k002": NEW}})
 
 
 @pytest.fixture
-def sealed(settings: LazySettings) -> Iterator[LazySettings]:
+def sealed(settings: LazySettings) -> LazySettings:
     settings.EPICOPS_SEALING_KEYS = RING
-    yield settings
+    return settings
 
 
 def test_what_is_sealed_opens_again() -> None:
@@ -117,11 +117,16 @@ def forms(text: str) -> list[bytes]:
 
 
 def on_disk(stack: Stack) -> list[str]:
-    """The files of the Redis servers that hold the canary in any form."""
+    """The files of the Redis servers that hold the canary in any form, before and after they are rewritten."""
+    found = with_canary(stack)
     for client in (queue_client(), get_redis_connection("default")):
         client.bgrewriteaof() if client is queue_client() else client.save()
     while queue_client().info("persistence")["aof_rewrite_in_progress"]:
         time.sleep(0.02)
+    return found + with_canary(stack)
+
+
+def with_canary(stack: Stack) -> list[str]:
     paths = [path for server in (stack.queue, stack.sessions, stack.cache) for path in server.data.rglob("*")]
     logs = [server.log for server in stack.servers]
     files = {path: path.read_bytes() for path in [*paths, *logs] if path.is_file()}
@@ -165,6 +170,20 @@ def test_plain_and_sealed_senders_share_the_queue_in_order(sealed: LazySettings)
 
     rows = InboundMessage.objects.order_by("pk")
     assert [(row.status, b"|P|2.5.1" in bytes(row.raw)) for row in rows] == [("applied", True)] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_verify_encryption_tells_plain_from_sealed(sealed: LazySettings, capsys: pytest.CaptureFixture[str]) -> None:
+    every_path()
+    call_command("verify_encryption")
+    assert json.loads(capsys.readouterr().out) == {"queue": {"k001": 1}, "dlq": {"k001": 1}, "vitals": {"k001": 1}}
+
+    push(adt("A01"))
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_encryption")
+
+    assert ended.value.code == 1
+    assert json.loads(capsys.readouterr().out)["queue"] == {"plain": 1, "k001": 1}
 
 
 @pytest.mark.django_db(transaction=True)

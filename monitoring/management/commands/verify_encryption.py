@@ -38,7 +38,8 @@ class Command(BaseCommand):
 def messages(key: str) -> Iterator[bytes]:
     """Yield a list's elements; those that come or go meanwhile may be missed or seen twice."""
     start = 0
-    while page := queue_client().lrange(key, start, start + PAGE - 1):
+    client: Any = queue_client()
+    while page := client.lrange(key, start, start + PAGE - 1):
         yield from page
         start += PAGE
 
