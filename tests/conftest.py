@@ -21,7 +21,11 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/c
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 # What tests with a marker run on, and the Debian package that has it. script/test installs them.
-NEEDS = {"browser": (CHROMIUM, "chromium"), "redis70": ("redis-server", "redis-server")}
+NEEDS = {
+    "browser": (CHROMIUM, "chromium"),
+    "redis70": ("redis-server", "redis-server"),
+    "nginx": ("nginx", "nginx-light"),
+}
 
 skipped_key = pytest.StashKey[list[str]]()
 
