@@ -26,7 +26,7 @@ class SwitchoverError(Exception):
 def switchover(url: str) -> tuple[Node, Node]:
     """Make a replica the primary of a Sentinel URL; return the old and the new one.
 
-    The URL's user must be admin, at the Sentinels peer. Writers wait or reconnect for two to four seconds. Raises
+    The URL's user must be admin, at the Sentinels peer. Writers wait or reconnect meanwhile. Raises
     SwitchoverError, or RedisError when a server does not answer.
     """
     service = parse(url).service
