@@ -16,3 +16,12 @@ accesslog = "-"
 # The path without its query string: what people search for may be patient data.
 access_log_format = '{"event":"request","method":"%(m)s","path":"%(U)s","status":%(s)s,"milliseconds":%(M)s}'
 control_socket_disable = True
+
+
+def post_worker_init(_worker: object) -> None:
+    """Let no request pay for knowing whether Redis may be believed, and keep copies of what the cache holds."""
+    from sessions_app.trust import watch  # noqa: PLC0415  Django is set up by now
+    from vitals.local_copy import copies  # noqa: PLC0415
+
+    watch()
+    copies.start()

@@ -1,13 +1,14 @@
-"""What people and machines did. Rows are inserted, never changed: a trigger refuses anything else."""
+"""What people and machines did. Rows are inserted, never changed: triggers refuse it, and the chain would show it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
+from audit.chain import Content, Link, Stream
 from epicops.bulk import copy_rows
 
 
@@ -40,7 +41,7 @@ class AuditEventManager(models.Manager["AuditEvent"]):
         `detail` holds counts and internal ids only, never patient data.
         """
         name, pk = (actor, None) if isinstance(actor, str) else (actor.get_username(), actor.pk)
-        return self.create(
+        content = Content(
             action=action,
             code=code,
             actor_id=pk,
@@ -51,14 +52,57 @@ class AuditEventManager(models.Manager["AuditEvent"]):
             source_ip=request.META.get("REMOTE_ADDR") or None if request is not None else None,
             detail=dict(detail or {}),
         )
+        with transaction.atomic(savepoint=False):
+            stream = Stream.open()
+            (link,) = stream.links([content])
+            event = self.create(**content._asdict(), **link._asdict())
+            stream.close()
+        return event
 
     def record_machine(self, actions: Iterable[MachineAction]) -> None:
-        """Write a worker's events by COPY."""
-        copy_rows(AuditEvent, (*MachineAction._fields, "detail"), ((*action, "{}") for action in actions))
+        """Write a worker's events by COPY, in the transaction at hand."""
+        contents = [machine_content(action) for action in actions]
+        with transaction.atomic(savepoint=False):
+            stream = Stream.open()
+            links = stream.links(contents)
+            rows = ((*content[:-1], "{}", *link) for content, link in zip(contents, links, strict=True))
+            copy_rows(AuditEvent, (*Content._fields, *Link._fields), rows)
+            stream.close()
+
+
+def machine_content(action: MachineAction) -> Content:
+    return Content(
+        action.action,
+        action.code,
+        None,
+        action.actor,
+        action.patient_id,
+        action.object_type,
+        action.object_id,
+        None,
+        {},
+    )
+
+
+class AuditStream(models.Model):
+    """One thread's chain of events: where it ends, and from which row on it is kept, signed (`audit/chain.py`)."""
+
+    name = models.CharField(max_length=100, help_text="Host and process id")
+    seq = models.BigIntegerField(help_text="Number of its last row")
+    mac = models.BinaryField(max_length=32)
+    kept_from = models.BigIntegerField(help_text="Earlier rows have been archived")
+    kept_mac = models.BinaryField(max_length=32)
+    signature = models.BinaryField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"stream {self.pk} of {self.name}"
 
 
 class AuditEvent(models.Model):
-    """One action. Holds internal ids only: no names, MRNs, message text or values."""
+    """One action. Holds internal ids only: no names, MRNs, message text or values.
+
+    The table is partitioned by the month of `recorded_at`; PostgreSQL's key is (id, recorded_at).
+    """
 
     class Action(models.TextChoices):  # FHIR R4 AuditEvent.action
         CREATE = "C", "Create"
@@ -78,6 +122,9 @@ class AuditEvent(models.Model):
     object_id = models.CharField(max_length=64, blank=True)
     source_ip = models.GenericIPAddressField(null=True)
     detail = models.JSONField(default=dict)
+    stream_id = models.BigIntegerField(help_text="The writer's chain")
+    seq = models.BigIntegerField(help_text="Number in the chain, from 1, without gaps")
+    mac = models.BinaryField(max_length=32)
 
     objects = AuditEventManager()
 
@@ -87,6 +134,8 @@ class AuditEvent(models.Model):
             models.Index(fields=["recorded_at"], name="audit_by_time"),  # the admin's date filter
             models.Index(fields=["patient_id", "-id"], name="audit_by_patient"),  # who saw patient X
             models.Index(fields=["object_type", "object_id"], name="audit_by_object"),  # a message's history
+            models.Index(fields=["stream_id", "seq"], name="audit_by_stream"),  # verify_audit reads along it
+            models.Index(fields=["actor", "-id"], name="audit_by_actor"),  # all that user U did
         )
 
     def __str__(self) -> str:

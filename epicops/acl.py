@@ -18,17 +18,20 @@ STRINGS: Final = "+get +mget +set +mset +getex +strlen +incr +incrby +decr +decr
 LISTS: Final = "+llen +lrange +lindex +lrem +ltrim +lpush +rpush +lpop +rpop +lmove"
 SETS: Final = "+sadd +srem +smembers +sismember +scard"
 QUEUE: Final = "~interconnect:* ~{interconnect:queue}:*"
-BOARD: Final = "~patient:* ~bed:* ~nurse:*"
+BOARD: Final = "~patient:* ~{patient:*}:meta ~bed:* ~nurse:*"
 BOARD_ACCESS: Final = f"({BOARD} {STRINGS} {HASHES} {SETS} {TIMES} {SCRIPTS})"
 
 USERS: Final[Mapping[str, str]] = {
     # Pages: sessions and boards in full; of the queue what operators see, and pausing it.
-    "web": f"{NOTHING} {CONNECTION} +wait +scan +client|tracking ~session:* {HASHES} {TIMES} {SCRIPTS} {BOARD_ACCESS} "
+    "web": f"{NOTHING} {CONNECTION} +wait +scan +info +time +client|tracking ~session:* {HASHES} {TIMES} {SCRIPTS} "
+    f"{BOARD_ACCESS} (~sessions:* {STRINGS} {SETS} {TIMES}) "
     f"({QUEUE} +llen +lrange +lindex +lrem +lpush +hget +hgetall +hset +hdel +hexists +eval +evalsha)",
     # The worker and its housekeeping: the queue in full, boards written through; no session.
-    "worker": f"{NOTHING} {CONNECTION} +wait +info {QUEUE} {LISTS} {HASHES} {TIMES} {SCRIPTS} +get +set {BOARD_ACCESS}",
+    "worker": f"{NOTHING} {CONNECTION} +wait +info +time {QUEUE} {LISTS} {HASHES} {TIMES} {SCRIPTS} +get +set "
+    f"{BOARD_ACCESS}",
     # The MLLP listener and foreign senders: they add messages and cannot read one.
-    "ingest": f"{NOTHING} {CONNECTION} +wait %W~interconnect:queue +lpush +llen",
+    "ingest": f"{NOTHING} {CONNECTION} +wait +info +time %W~interconnect:queue +lpush +llen "
+    "(~{interconnect:queue}:alive +eval +evalsha +hset +hdel)",
     # Figures only: no command that shows a value (MONITOR, SLOWLOG GET, CONFIG GET).
     "monitor": f"{NOTHING} {CONNECTION} +info +dbsize +lastsave +role +latency|latest +latency|history +slowlog|len "
     "+memory|stats +acl|whoami +acl|log +client|list +scan +ttl +pttl +type +exists +llen +hlen +strlen "

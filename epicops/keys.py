@@ -7,6 +7,12 @@ DLQ = "interconnect:dlq"
 INFLIGHT = "{interconnect:queue}:inflight"
 CONTROL = "{interconnect:queue}:ctl"
 TAKEOVERS = "{interconnect:queue}:takeovers"
+CANARY = "{interconnect:queue}:canary"
+ALIVE = "{interconnect:queue}:alive"
+
+# Sessions. Not under `session:`, where any name could be somebody's id.
+SESSIONS_GENERATION = "sessions:generation"
+SESSIONS_UNREGISTERED = "sessions:unregistered"
 
 
 def session(session_id: str) -> str:
@@ -14,9 +20,38 @@ def session(session_id: str) -> str:
     return f"session:{session_id}"
 
 
+HEART_RATE_SUMMARY = "vitals:day:hr"
+CACHED = ("patient:", "bed:", "nurse:")  # what processes may keep local copies of
+
+
 def vitals(bed: str) -> str:
     """Name the STRING of a bed's latest vitals, compact JSON, 60 s."""
     return f"patient:{bed}:vitals"
+
+
+def vitals_meta(bed: str) -> str:
+    """Name the HASH that fences a bed's vitals: `v`, `lease`, `until`. Braces put it on the value's Cluster slot."""
+    return "{" + vitals(bed) + "}:meta"  # outside `patient:`, so that nobody who follows that prefix hears of it
+
+
+def location(patient_id: int) -> str:
+    """Name the HASH of where a patient is: bed, unit, room, facility, visit, since; 60 s."""
+    return f"patient:{patient_id}:location"
+
+
+def occupant(bed: str) -> str:
+    """Name the STRING with the id of the patient in a bed; 60 s."""
+    return f"bed:{bed}:patient"
+
+
+def patients_of_nurse(nurse_id: int) -> str:
+    """Name the SET of ids of the patients a nurse looks after, and 0; 60 s."""
+    return f"nurse:{nurse_id}:patients"
+
+
+def nurses_of_patient(patient_id: int) -> str:
+    """Name the SET of ids of a patient's nurses, and 0; 60 s."""
+    return f"patient:{patient_id}:nurses"
 
 
 def raw_cache_key(key: str, _prefix: str, _version: int) -> str:

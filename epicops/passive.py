@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.http import HttpRequest
+from django.urls import Resolver404, resolve
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -15,6 +16,11 @@ def passive(view: View) -> View:
 
 
 def is_passive(request: HttpRequest) -> bool:
-    """Whether the request was routed to a polled view."""
+    """Whether the request is for a polled view, also when asked before it was routed: a poll never counts as more."""
     match = request.resolver_match
-    return match is not None and getattr(match.func, "is_passive", False)
+    if match is None:
+        try:
+            match = resolve(request.path_info)
+        except Resolver404:
+            return False
+    return bool(getattr(match.func, "is_passive", False))

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
@@ -12,12 +13,44 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 
 from epicops.passive import is_passive
 
 HYPERSPACE: Final = "Hyperspace"
+MYCHART: Final = "MyChart"
 OPERATIONS: Final = "Operations"
-ROLES: Final = {HYPERSPACE: frozenset({"physician", "nurse", "charge_nurse"})}
+ROLES: Final = {
+    HYPERSPACE: frozenset({"physician", "nurse", "charge_nurse"}),
+    MYCHART: frozenset({"patient"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long, and how many, sessions of a portal may be.
+
+    Seconds: `idle` until it ends unused, `absolute` until it ends anyway, `lock` until it locks unused (0: never).
+    `at_once` is how many sessions one person may have; `is_refused`: the new one is one too many, not the oldest.
+    """
+
+    idle: int
+    absolute: int
+    lock: int
+    at_once: int
+    is_refused: bool
+
+
+def policy(portal: str) -> Policy:
+    """Return what a portal allows; no portal and no setting allows more than SESSION_COOKIE_AGE of idleness."""
+    return Policy(
+        idle=min(settings.SESSION_IDLE.get(portal, settings.SESSION_COOKIE_AGE), settings.SESSION_COOKIE_AGE),
+        absolute=settings.SESSION_ABSOLUTE,
+        lock=settings.SESSION_LOCK if portal == HYPERSPACE else 0,
+        at_once=settings.SESSION_LIMITS.get(portal, settings.SESSION_LIMITS[OPERATIONS]),
+        is_refused=settings.SESSION_LIMIT_REFUSES,
+    )
+
 
 ENDED = "Your session has ended, as it does after 30 minutes without activity. Sign in to go on where you were."
 
@@ -49,11 +82,20 @@ def portal_required(portal: str) -> Callable[[View], View]:
             session = request.session
             if session.get("portal") != portal or session.get("role") not in ROLES[portal]:
                 raise PermissionDenied
+            if session.get("locked"):
+                return unlock_first(request)
             return view(request, *args, **kwargs)
 
         return guarded
 
     return decorate
+
+
+def unlock_first(request: HttpRequest) -> HttpResponse:
+    """Send a person whose workstation has locked to the lock screen and back; tell a poll by 423."""
+    if is_passive(request):
+        return render(request, "401.html", status=423)
+    return redirect_to_login(request.get_full_path(), reverse("sessions:unlock"))
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:

@@ -6,16 +6,16 @@ counts per read, not per command. A timed-out write may have been applied: write
 """
 
 import functools
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, cast
 
-import redis.asyncio.sentinel
 import redis.sentinel
 from django.conf import settings
 from django_redis.pool import ConnectionFactory
 from redis import Redis
 from redis._parsers.base import BaseParser
 from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
@@ -24,73 +24,33 @@ from epicops import redis_tls
 from epicops.redis_url import Address, Topology, parse
 
 __all__ = [
-    "AsyncRedis",
     "CacheConnectionFactory",
     "Redis",
-    "async_queue_client",
     "cache_pool_options",
+    "cache_tracking_connection",
     "connect",
     "node",
     "queue_client",
+    "queue_door_client",
     "queue_web_client",
     "sentinels",
+    "server_run_id",
     "sessions_client",
+    "sessions_store_client",
 ]
 
-AsyncRedis = redis.asyncio.Redis
-
 WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
+DOOR_TIMEOUT = 1.0  # seconds; fsync of one group of messages
+TRACKING_TIMEOUT = 1.0  # seconds until a silent server's local copies are given up
+SESSIONS_TIMEOUT = 0.25  # seconds; a false alarm costs every process a second of PostgreSQL
 # Seconds for one read of a worker, which may claim 32 MiB; twice that fits into a failover with a frozen primary.
 WORKER_TIMEOUT = 2.0
 SENTINEL_TIMEOUT = 0.3  # seconds; the next Sentinel is asked when one is frozen
-REPLICATION_MS = 500  # how long a push waits for a replica
 
 LEAN: dict[str, Any] = {  # one round trip to connect instead of six
     "driver_info": None,
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """redis-py exists twice, blocking and for asyncio, with the same names."""
-
-    client: Any
-    pool: Any
-    connection: Any
-    unix_connection: Any
-    tls_connection: Any
-    retry: Any
-    sentinel: Any
-    sentinel_pool: Any
-    sentinel_connection: Any
-    sentinel_tls_connection: Any
-
-
-BLOCKING: Final = Library(
-    client=Redis,
-    pool=redis.ConnectionPool,
-    connection=redis.Connection,
-    unix_connection=redis.UnixDomainSocketConnection,
-    tls_connection=redis_tls.TLSConnection,
-    retry=Retry,
-    sentinel=redis.sentinel.Sentinel,
-    sentinel_pool=redis.sentinel.SentinelConnectionPool,
-    sentinel_connection=redis.sentinel.SentinelManagedConnection,
-    sentinel_tls_connection=redis_tls.SentinelTLSConnection,
-)
-ASYNC: Final = Library(
-    client=AsyncRedis,
-    pool=redis.asyncio.ConnectionPool,
-    connection=redis.asyncio.Connection,
-    unix_connection=redis.asyncio.UnixDomainSocketConnection,
-    tls_connection=redis_tls.AsyncTLSConnection,
-    retry=redis.asyncio.retry.Retry,
-    sentinel=redis.asyncio.sentinel.Sentinel,
-    sentinel_pool=redis.asyncio.sentinel.SentinelConnectionPool,
-    sentinel_connection=redis.asyncio.sentinel.SentinelManagedConnection,
-    sentinel_tls_connection=redis_tls.AsyncSentinelTLSConnection,
-)
 
 
 class NotReplicated(RedisConnectionError):  # noqa: N818  named for the state
@@ -100,79 +60,67 @@ class NotReplicated(RedisConnectionError):  # noqa: N818  named for the state
 BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = NotReplicated  # a plain ResponseError otherwise, as a mistake of ours is
 
 
-class ReplicatedRedis(AsyncRedis):
-    """Confirms a push once a replica has it too: an isolated primary acknowledges what its successor never saw."""
-
-    async def lpush(self, name: str, *values: bytes) -> int:  # type: ignore[override]  # the library's is not async def
-        """Push; raise NotReplicated when no replica confirms within REPLICATION_MS."""
-        async with self.pipeline(transaction=False) as pipe:
-            pipe.lpush(name, *values)
-            pipe.wait(1, REPLICATION_MS)
-            length, replicas = await pipe.execute()
-        if not replicas:
-            raise NotReplicated
-        return int(length)
-
-    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  the library's signature
-        """Close the connections to the Sentinels too, which the library leaves open."""
-        await super().aclose(close_connection_pool)
-        pool: Any = self.connection_pool
-        for sentinel in pool.sentinel_manager.sentinels:
-            await sentinel.connection_pool.disconnect()
-
-
-def _options(timeout: float, *, retries: int, library: Library = BLOCKING) -> dict[str, Any]:
+def _options(timeout: float, *, retries: int) -> dict[str, Any]:
     return {
         "socket_timeout": timeout,
         "socket_connect_timeout": min(timeout, 1.0),
-        "retry": library.retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
+        "retry": Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
         **LEAN,
     }
 
 
-def _pool(library: Library, url: str, options: dict[str, Any]) -> Any:
+def _pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
     """Return connections to a server, or to the primary that Sentinels name at the time of each connect."""
     address = parse(url)
     options = options | address.options
     if address.topology is Topology.SENTINEL:
-        connection = library.sentinel_tls_connection if address.is_tls else library.sentinel_connection
-        manager = _sentinels(library, address)
-        return library.sentinel_pool(address.service, manager, connection_class=connection, **options)
-    connection = library.tls_connection if address.is_tls else library.connection
-    return library.pool(connection_class=library.unix_connection if address.is_local else connection, **options)
+        managed = redis_tls.SentinelTLSConnection if address.is_tls else redis.sentinel.SentinelManagedConnection
+        manager = _sentinels(address)
+        return cast(
+            "redis.ConnectionPool",
+            redis.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]  # the library leaves it out
+                address.service, manager, connection_class=managed, **options
+            ),
+        )
+    connection = redis.UnixDomainSocketConnection if address.is_local else _connection_class(address)
+    return redis.ConnectionPool(connection_class=connection, **options)
 
 
-def _sentinels(library: Library, address: Address) -> Any:
+def _connection_class(address: Address) -> type[AbstractConnection]:
+    return redis_tls.TLSConnection if address.is_tls else redis.Connection
+
+
+def _sentinels(address: Address) -> redis.sentinel.Sentinel:
     """Return what finds the primary. Without retries: a frozen Sentinel with redis-py's ten costs 10 s a look-up."""
-    options = _options(SENTINEL_TIMEOUT, retries=0, library=library) | address.sentinel_options
-    connection = library.tls_connection if address.is_tls else library.connection
-    manager = library.sentinel([])
+    options = _options(SENTINEL_TIMEOUT, retries=0) | address.sentinel_options
+    connection = _connection_class(address)
+    manager = redis.sentinel.Sentinel([])  # type: ignore[no-untyped-call]  # the library leaves it out
     manager.sentinels = [
-        library.client(connection_pool=library.pool(connection_class=connection, host=host, port=port, **options))
+        Redis(connection_pool=redis.ConnectionPool(connection_class=connection, host=host, port=port, **options))
         for host, port in address.nodes
     ]
     return manager
 
 
-def connect(url: str, *, timeout: float = WORKER_TIMEOUT, retries: int = 0) -> Redis:
+def connect(url: str, *, timeout: float = WORKER_TIMEOUT, retries: int = 0, **options: Any) -> Redis:
     """Return a client of the servers `url` stands for; `timeout` in seconds for each read, retries of lost connections.
 
-    Nothing is connected yet. Raises ValueError for a URL that stands for none.
+    Further options are redis-py's of a connection. Nothing is connected yet. Raises ValueError for a URL that stands
+    for none.
     """
-    return Redis(connection_pool=_pool(BLOCKING, url, _options(timeout, retries=retries)))
+    return Redis(connection_pool=_pool(url, _options(timeout, retries=retries) | options))
 
 
 def sentinels(url: str) -> redis.sentinel.Sentinel:
     """Return the Sentinels of a Sentinel URL."""
-    return cast("redis.sentinel.Sentinel", _sentinels(BLOCKING, parse(url)))
+    return _sentinels(parse(url))
 
 
 def node(url: str, host: str, port: int) -> Redis:
     """Return a client of one server among those of `url`, whatever its role now, with the URL's login."""
     address = parse(url)
     options = _options(WORKER_TIMEOUT, retries=0) | address.options | {"host": host, "port": port}
-    connection = BLOCKING.tls_connection if address.is_tls else BLOCKING.connection
-    return Redis(connection_pool=BLOCKING.pool(connection_class=connection, **options))
+    return Redis(connection_pool=redis.ConnectionPool(connection_class=_connection_class(address), **options))
 
 
 def cache_pool_options() -> dict[str, Any]:
@@ -180,17 +128,40 @@ def cache_pool_options() -> dict[str, Any]:
     return _options(WEB_TIMEOUT, retries=1)
 
 
+def cache_tracking_connection() -> AbstractConnection:
+    """Open a connection to the cache server for one thread to hear of changes on (RESP3); that thread closes it.
+
+    Raise RedisError or OSError when there is no server.
+    """
+    client = connect(settings.EPICOPS_REDIS_CACHE_URL, timeout=TRACKING_TIMEOUT, protocol=3)
+    return cast("AbstractConnection", client.connection_pool.get_connection())
+
+
 class CacheConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis' generics are not seen
     """Gives django-redis our connections, whatever the topology."""
 
     def get_connection_pool(self, params: dict[str, Any]) -> Any:
-        return _pool(BLOCKING, params["url"], self.pool_cls_kwargs)
+        return _pool(params["url"], self.pool_cls_kwargs)
 
 
 @functools.cache
 def sessions_client() -> Redis:
     """Client of the sessions role, for web requests."""
     return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=WEB_TIMEOUT, retries=1)
+
+
+@functools.cache
+def sessions_store_client(on_connect: Callable[[Any], None]) -> Redis:
+    """Client of the sessions role for the session engine, which greets each new connection and repeats calls itself."""
+    return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=SESSIONS_TIMEOUT, redis_connect_func=on_connect)
+
+
+def server_run_id(connection: Any) -> str:
+    """Return the id that a server gave itself when it started, over a connection that nobody else uses yet."""
+    connection.send_command("INFO", "server")
+    reply = connection.read_response()
+    lines = (reply.decode() if isinstance(reply, bytes) else str(reply)).splitlines()
+    return next((line.removeprefix("run_id:") for line in lines if line.startswith("run_id:")), "")
 
 
 @functools.cache
@@ -205,8 +176,7 @@ def queue_web_client() -> Redis:
     return connect(settings.EPICOPS_REDIS_QUEUE_URL, timeout=WEB_TIMEOUT, retries=1)
 
 
-def async_queue_client() -> AsyncRedis:
-    """Client of the queue role for the listener's event loop; the caller closes it."""
-    url = settings.EPICOPS_REDIS_QUEUE_URL
-    kind = ReplicatedRedis if parse(url).topology is Topology.SENTINEL else AsyncRedis
-    return kind.from_pool(_pool(ASYNC, url, _options(WORKER_TIMEOUT, retries=0, library=ASYNC)))
+@functools.cache
+def queue_door_client() -> Redis:
+    """Client of the queue role for what a sender waits for; beyond this timeout PostgreSQL's inbox takes over."""
+    return connect(settings.EPICOPS_REDIS_QUEUE_URL, timeout=DOOR_TIMEOUT)

@@ -6,17 +6,14 @@ public way to pass a context, hence the overrides; tests/epicops/test_redis_clie
 
 import socket
 import ssl
-from typing import Any
 
-import redis.asyncio
-import redis.asyncio.sentinel
 import redis.sentinel
 
 from epicops.tls import client_context
 
 
 class PinnedTLS:
-    """Mixed into redis-py's blocking TLS connections."""
+    """Mixed into redis-py's TLS connections."""
 
     ca_certs: str
     certfile: str | None
@@ -28,28 +25,9 @@ class PinnedTLS:
         return context.wrap_socket(sock, server_hostname=self.host)
 
 
-class AsyncPinnedTLS:
-    """Mixed into redis-py's asyncio TLS connections, which ask `ssl_context` for the context it holds."""
-
-    ssl_context: Any
-
-    def _connection_arguments(self) -> Any:
-        files = self.ssl_context
-        files.context = client_context(files.ca_certs, files.certfile, files.keyfile)
-        return super()._connection_arguments()  # type: ignore[misc]  # of the class it is mixed into
-
-
 class TLSConnection(PinnedTLS, redis.SSLConnection):
     pass
 
 
 class SentinelTLSConnection(PinnedTLS, redis.sentinel.SentinelManagedSSLConnection):
-    pass
-
-
-class AsyncTLSConnection(AsyncPinnedTLS, redis.asyncio.SSLConnection):
-    pass
-
-
-class AsyncSentinelTLSConnection(AsyncPinnedTLS, redis.asyncio.sentinel.SentinelManagedSSLConnection):
     pass

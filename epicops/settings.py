@@ -34,6 +34,11 @@ def secret(name: str) -> str:
         raise ImproperlyConfigured(f"EPICOPS_{name} (or EPICOPS_{name}_FILE) is missing or unreadable") from error
 
 
+def optional_secret(name: str) -> str:
+    """Return the secret, or an empty string when neither of its variables is set."""
+    return secret(name) if {f"EPICOPS_{name}", f"EPICOPS_{name}_FILE"} & os.environ.keys() else ""
+
+
 def database(url: str) -> dict[str, object]:
     """Translate a libpq URL or connection string into Django's DATABASES entry."""
     parts = conninfo_to_dict(url)
@@ -55,12 +60,9 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 DATABASES = {"default": database(secret("DATABASE_URL"))}
+# The session registry's own connection to the same database: its writes are not part of anybody's transaction.
+DATABASES["sessions"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-
-def optional_secret(name: str) -> str:
-    """Return a secret as `secret` does, or "" where neither variable is set."""
-    return secret(name) if {f"EPICOPS_{name}", f"EPICOPS_{name}_FILE"} & os.environ.keys() else ""
 
 
 EPICOPS_SEALING_KEYS = optional_secret("SEALING_KEYS")
@@ -68,6 +70,11 @@ EPICOPS_SEALING_KEYS = optional_secret("SEALING_KEYS")
 EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")
 EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
+EPICOPS_QUEUE_REPLICAS = env.int("QUEUE_REPLICAS", 0)  # that confirm a message before it is acknowledged
+
+# Made once and kept: rows of the audit trail can only be verified with the key they were written with.
+EPICOPS_AUDIT_KEY = optional_secret("AUDIT_KEY")
+EPICOPS_METRICS_KEY = optional_secret("METRICS_KEY")  # without it there is no /metrics
 
 CACHES = {
     "default": {
@@ -141,6 +148,18 @@ AUTH_PASSWORD_VALIDATORS = [
 
 SESSION_ENGINE = "sessions_app.backend"
 SESSION_COOKIE_AGE = 1800  # seconds idle: HIPAA 45 CFR 164.312(a)(2)(iii), automatic logoff
+SESSION_IDLE = {  # seconds; only ever shorter than SESSION_COOKIE_AGE
+    "Hyperspace": env.int("SESSION_IDLE_HYPERSPACE", SESSION_COOKIE_AGE),
+    "MyChart": env.int("SESSION_IDLE_MYCHART", SESSION_COOKIE_AGE),
+}
+SESSION_LOCK = env.int("SESSION_LOCK", 900)  # seconds until an unused workstation of Hyperspace locks; 0: never
+SESSION_ABSOLUTE = env.int("SESSION_ABSOLUTE", 43_200)  # seconds: NIST SP 800-63B (rev. 3), 4.2.3
+SESSION_LIMITS = {  # sessions of one person at once
+    "Hyperspace": env.int("SESSION_LIMIT_HYPERSPACE", 3),
+    "MyChart": env.int("SESSION_LIMIT_MYCHART", 10),
+    "Operations": 10,
+}
+SESSION_LIMIT_REFUSES = env.bool("SESSION_LIMIT_REFUSES", False)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True  # one clock only, the server's
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_NAME = "sid" if DEBUG else "__Host-sid"
@@ -183,6 +202,8 @@ if not DEBUG:
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
 USE_TZ = True
+EPICOPS_PROCESSING_IDS: list[str] = env.list("PROCESSING_IDS", ["P", ""])  # MSH-11; "" is a sender that leaves it out
+EPICOPS_PATIENT_AUTHORITIES: list[str] = env.list("PATIENT_AUTHORITIES", [])  # PID-3.4, the most trusted first
 
 LOGGING_CONFIG = None
 logging_config(level=env.log_level("LOG_LEVEL", logging.INFO))

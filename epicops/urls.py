@@ -10,5 +10,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("hyperspace/", include("sessions_app.urls")),
     path("hyperspace/", include("vitals.urls")),
+    path("interconnect/", include("interconnect.urls")),
     path("", include("monitoring.urls")),
 ]

@@ -1,4 +1,4 @@
-"""Acknowledgments (HL7 v2.5.1 section 2.9.2, original mode), built from whatever of the header can be read."""
+"""Acknowledgments (HL7 v2.5.1 section 2.9), built from whatever of the header can be read."""
 
 import secrets
 from dataclasses import dataclass
@@ -12,7 +12,16 @@ OLD_ERR_VERSIONS = (b"2.1", b"2.2", b"2.3", b"2.4")  # ERR-1; from 2.5 on ERR-2,
 ERROR_TEXTS = {  # HL7 table 0357
     "100": "Segment sequence error",
     "101": "Required field missing",
+    "102": "Data type error",
     "207": "Application internal error",
+}
+
+EITHER_WAY = frozenset({"AA", "AE", "AR"})
+WANTED_AFTER = {  # HL7 table 0155: what MSH-15 and MSH-16 ask to hear of
+    b"AL": EITHER_WAY,
+    b"SU": frozenset({"AA"}),
+    b"ER": frozenset({"AE", "AR"}),
+    b"NE": frozenset[str](),
 }
 
 
@@ -61,15 +70,32 @@ def header(raw: bytes) -> Header | None:
     return Header(separator, tuple(line.split(separator, 21)))
 
 
-def wants_answer(raw: bytes) -> bool:
-    """Say whether the sender waits for one: not after an acknowledgment, nor if MSH-15 and MSH-16 are both NE."""
+def reply(raw: bytes, code: str, *, error: Error | None = None) -> bytes | None:
+    """Return the acknowledgment the sender asked for, None where it asked for none.
+
+    MSH-15 other than NE asks for an accept acknowledgment (CA, CE, CR; enhanced mode, section 2.9.3). With NE there,
+    MSH-16 decides about AA, AE and AR. All else is original mode. An acknowledgment is never acknowledged.
+    """
     msh = header(raw) or NO_HEADER
-    is_answer = msh.component(9, 1) == b"ACK" or any(end + b"MSA" + msh.separator in raw for end in (b"\r", b"\n"))
-    return not is_answer and (msh.field(15), msh.field(16)) != (b"NE", b"NE")
+    accept, application = msh.field(15), msh.field(16)
+    if is_acknowledgment(raw):
+        return None
+    if accept in WANTED_AFTER and accept != b"NE":
+        return acknowledge(raw, f"C{code[1]}", error=error) if code in WANTED_AFTER[accept] else None
+    if accept == b"NE" and code not in WANTED_AFTER.get(application, EITHER_WAY):
+        return None
+    return acknowledge(raw, code, error=error)
+
+
+def is_acknowledgment(raw: bytes) -> bool:
+    msh = header(raw)
+    if msh is None:
+        return False
+    return msh.component(9, 1) == b"ACK" or any(end + b"MSA" + msh.separator in raw for end in (b"\r", b"\n"))
 
 
 def acknowledge(raw: bytes, code: str, *, error: Error | None = None) -> bytes:
-    """Return the ACK for a message: AA stored, AE send again later, AR never will be accepted.
+    """Return the ACK for a message: AA stored, AE send again later, AR never will be accepted; CA, CE and CR alike.
 
     MSA-2 is MSH-10 byte for byte, also where nothing else of the message can be read.
     """

@@ -1,34 +1,49 @@
 """Committing a batch: everything its messages did, in one transaction, once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from audit.models import AuditEvent, MachineAction
 from epicops.bulk import copy_rows, next_ids
+from interconnect import duplicates, feed_counts
 from interconnect.delivery import COLUMNS, Delivery, Status, unexpected
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.models import DeadLetter, InboundMessage, MessageTokens
+from interconnect.search import tokens_of
+from interconnect.signatures import file_failures, signature_of
 from vitals import ingest
+from vitals.ingest import Effects
+
+OneByOne = Callable[[Sequence[Delivery]], Iterable[Delivery]]
 
 
-def apply_batch(batch_id: UUID, deliveries: Sequence[Delivery], worker: str) -> set[int] | None:
-    """Commit the deliveries; return the beds whose documents changed, or None when this batch was committed before.
+def apply_batch(
+    batch_id: UUID, deliveries: Sequence[Delivery], worker: str, one_by_one: OneByOne | None = None
+) -> Effects | None:
+    """Commit the deliveries; return what they touched, or None when this batch was committed before.
 
     A message the database refuses becomes a dead letter and the rest goes on. An outage raises OperationalError or
-    InterfaceError, leaves nothing behind and is charged to no message.
+    InterfaceError, leaves nothing behind and is charged to no message. With `one_by_one` each message is applied by
+    itself, in the order it yields them.
     """
     with transaction.atomic():
         if not _open_batch(batch_id, len(deliveries), worker):
             return None
         for delivery, message_id in zip(deliveries, next_ids(InboundMessage, len(deliveries)), strict=True):
             delivery.message_id = message_id
-        beds = _apply(deliveries)
+        duplicates.set_aside(deliveries)
+        effects = Effects()
+        # No name for the iterator: when an outage ends the loop, it is closed at once, and so takes its note away.
+        for some in ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]:
+            effects |= _apply(some)
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
+        copy_rows(MessageTokens, ("message_id", "tokens"), ((d.message_id, tokens_of(d)) for d in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.replay_of])
+        feed_counts.count(deliveries)
         AuditEvent.objects.record_machine(_actions(deliveries, worker))
-        return beds
+        return effects
 
 
 def _open_batch(batch_id: UUID, size: int, worker: str) -> bool:
@@ -40,38 +55,42 @@ def _open_batch(batch_id: UUID, size: int, worker: str) -> bool:
         return bool(cursor.rowcount)
 
 
-def _apply(deliveries: Sequence[Delivery]) -> set[int]:
+def _apply(deliveries: Sequence[Delivery]) -> Effects:
     """Apply the events of these deliveries in order; where that fails, find the one to blame by halving."""
-    with_event = [delivery for delivery in deliveries if delivery.event]
+    with_event = [delivery for delivery in deliveries if delivery.events]
     if not with_event:
-        return set()
+        return Effects()
     try:
         with transaction.atomic():
-            effects = ingest.apply([ingest.Arrival(d.message_id, d.event) for d in with_event if d.event])
+            effects = ingest.apply([ingest.Arrival(d.message_id, event) for d in with_event for event in d.events])
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001  whatever one message provokes, the others go on
         if len(with_event) == 1:
             with_event[0].die(unexpected(error))
-            return set()
+            return Effects()
         middle = len(with_event) // 2
-        return _apply(with_event[:middle]) | _apply(with_event[middle:])
+        effects = _apply(with_event[:middle])
+        effects |= _apply(with_event[middle:])
+        return effects
     for delivery in with_event:
         delivery.patient_id = effects.patients[delivery.message_id]
-    return effects.beds
+    return effects
 
 
 def _bury(dead: Sequence[Delivery]) -> None:
-    errors = [(delivery.message_id, delivery.error) for delivery in dead if delivery.error]
+    errors = [(delivery, delivery.error) for delivery in dead if delivery.error]
+    groups = file_failures([signature_of(error, delivery.header) for delivery, error in errors])
     DeadLetter.objects.bulk_create(
         DeadLetter(
-            message_id=message_id,
+            message_id=delivery.message_id,
+            group_id=group,
             error_class=error.error_class,
             error_code=error.code,
             error_path=error.path,
             error_text=error.text,
         )
-        for message_id, error in errors
+        for (delivery, error), group in zip(errors, groups, strict=True)
     )
 
 

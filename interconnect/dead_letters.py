@@ -11,7 +11,7 @@ from epicops import keys
 from epicops.crypto import is_sealed, ring
 from epicops.redis_client import Redis
 from interconnect.delivery import Delivery
-from interconnect.models import DeadLetter
+from interconnect.models import DeadLetter, Revision
 
 OUTBOX_SLICE = 200
 
@@ -59,9 +59,12 @@ def _body(raw: bytes) -> dict[str, str]:
 
 
 def requested_replays(limit: int) -> Sequence[Delivery]:
-    """Return the messages an operator wants delivered again, in the order they first came."""
+    """Return the messages an operator wants delivered again, as last edited, in the order they first came."""
     letters = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING).select_related("message")
+    letters = letters.order_by("message_id")[:limit]
+    revisions = Revision.objects.filter(message__in=[letter.message_id for letter in letters]).order_by("pk")
+    newest = dict(revisions.values_list("message", "raw"))
     return [
-        Delivery(ordinal, bytes(letter.message.raw), replay_of=letter.message_id)
-        for ordinal, letter in enumerate(letters.order_by("message_id")[:limit])
+        Delivery(ordinal, bytes(newest.get(letter.message_id, letter.message.raw)), replay_of=letter.message_id)
+        for ordinal, letter in enumerate(letters)
     ]

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from interconnect import er7
-from interconnect.handlers import MessageSkipped, interpret
+from interconnect.handlers import interpret
+from interconnect.interpretation import MessageSkipped
 from interconnect.models import InboundMessage
 from interconnect.rejected import MessageRejected
+from vitals.codes import NO_LOCAL_CODES, LocalCodes
 from vitals.events import Event
 
 logger = logging.getLogger(__name__)
@@ -26,18 +28,28 @@ class Delivery:
     raw: bytes
     replay_of: int | None = None
     header: er7.Header = field(init=False)
+    sha256: bytes = field(init=False)
     status: InboundMessage.Status = Status.APPLIED
     reason: str = ""
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
     error: MessageRejected | None = None
     message_id: int = 0  # assigned in the transaction
     patient_id: int | None = None
+    is_duplicate: bool = False
+    is_control_id_reused: bool = False
 
-    def interpret(self) -> "Delivery":
-        """Read the message; afterwards it has an event to apply, or is skipped or dead."""
+    def interpret(self, verdict: MessageRejected | None = None, local_codes: LocalCodes = NO_LOCAL_CODES) -> "Delivery":
+        """Read the message; afterwards it has events to apply, or is skipped or dead. With a verdict it is dead.
+
+        With events and an error it is both applied and, for the part that could not be used, a dead letter.
+        """
         self.header = er7.peek_header(self.raw)
+        self.sha256 = hashlib.sha256(self.raw).digest()
+        if verdict:
+            self.die(verdict)
+            return self
         try:
-            self.event, self.reason = interpret(er7.parse(self.raw))
+            self.events, self.reason, self.error = interpret(er7.parse(self.raw), local_codes)
         except MessageSkipped as skipped:
             self.status, self.reason = Status.SKIPPED, str(skipped)
         except MessageRejected as error:
@@ -48,7 +60,13 @@ class Delivery:
 
     def die(self, error: MessageRejected) -> None:
         """Make this a dead letter."""
-        self.status, self.error, self.event, self.reason = Status.DEAD, error, None, ""
+        self.status, self.error, self.events, self.reason = Status.DEAD, error, (), ""
+
+    def set_aside(self, original: int) -> None:
+        """Skip this copy of message `original`."""
+        self.is_duplicate = True
+        self.status, self.reason = Status.SKIPPED, f"duplicate of message {original}"
+        self.events, self.error = (), None
 
     def row(self, batch_id: object) -> tuple[Any, ...]:
         """Return the columns of InboundMessage named in `COLUMNS`."""
@@ -58,14 +76,14 @@ class Delivery:
             batch_id,
             self.ordinal,
             self.status.value,
-            self.reason,
+            self.reason or ("control ID reused with other content" if self.is_control_id_reused else ""),
             header.message_type,
             header.control_id,
             header.sending_application,
             header.sending_facility,
             self.patient_id,
             self.raw,
-            hashlib.sha256(self.raw).digest(),
+            self.sha256,
             self.replay_of,
         )
 

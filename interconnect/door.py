@@ -1,91 +1,114 @@
-"""What becomes of frames at the door: good ones are queued and only then acknowledged, others are refused."""
+"""What becomes of what MLLP senders deliver: messages are stored and only then acknowledged, all else is refused."""
 
 import asyncio
+import contextlib
 import logging
-from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-from redis.exceptions import RedisError, ResponseError
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
-from epicops import keys
-from epicops.breaker import Breaker, CircuitOpen
-from epicops.crypto import ring
-from epicops.redis_client import AsyncRedis
-from interconnect.ack import Error, acknowledge, header, wants_answer
-from interconnect.mllp import Event, Fault, Frame, Incident
+from interconnect.ack import reply
+from interconnect.group_commit import GroupCommit
+from interconnect.intake import Intake
+from interconnect.mllp import Event, Frame
+from interconnect.mllp_server import Reply
+from interconnect.objections import NOT_STORED, Objection, objection
+from interconnect.refused import Refusal, RefusalLog
 
 logger = logging.getLogger(__name__)
 
-PUSHES = 50  # at once; fewer than the client's connections, so that a push never fails for want of one
-
-EMPTY = Error("101", "The frame is empty", ("MSH", "1"))
-NOT_HL7 = Error("100", "The frame does not begin with an MSH segment", ("MSH", "1"))
-NO_CONTROL_ID = Error("101", "MSH-10 is empty", ("MSH", "1", "10"))
-OVERSIZE = Error("207", "The frame is larger than this receiver takes")
-NOT_STORED = Error("207", "The message could not be stored; send it again")
+INSIST_SECONDS = 0.5  # between attempts to store what has no answer to ask for it again with
+RECORD_SECONDS = 1.0  # between two writes of refused frames
 
 
 class Door:
-    """Queues what senders deliver. AA means that the queue's server confirmed the message."""
+    """Answers each frame. AA means that the message is safe; `Intake` says where."""
 
-    def __init__(self, queue: AsyncRedis) -> None:
-        self._queue = queue
-        self._breaker = Breaker("queue")
-        self._slots = asyncio.Semaphore(PUSHES)
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._commits = GroupCommit(self._store)
+        self._refusals = RefusalLog()
+        self._records = ThreadPoolExecutor(1, thread_name_prefix="records")
+        self._has_refused = asyncio.Event()
+        self._recording = asyncio.create_task(self._record_forever())
 
-    async def answer(self, events: Sequence[Event], peer: str) -> list[bytes]:
-        """Queue the good frames of one read, oldest first; return the answers in the order of the frames."""
-        frames = [event for event in events if isinstance(event, Frame) or event.fault is Fault.OVERSIZE]
-        refusals = [refusal(frame) for frame in frames]
-        log_faults(events, refusals, peer)
-        good = [raw_of(frame) for frame, error in zip(frames, refusals, strict=True) if error is None]
-        is_stored = await self._store(good)
-        answers = zip(map(raw_of, frames), refusals, strict=True)
-        return [reply(raw, error, is_stored=is_stored) for raw, error in answers if wants_answer(raw)]
+    def connected(self, peer: str) -> None:
+        self._intake.meet()
 
-    async def _store(self, messages: list[bytes]) -> bool:
-        """Say whether the queue has them all. False also when the outcome is unknown: the sender resends."""
-        if not messages:
-            return True
+    def turned_away(self, peer: str, reason: str) -> None:
+        logger.warning("connection refused", extra={"peer": peer, "reason": reason})
+        self._record(Refusal(reason, 0, b""), peer)
+
+    async def answer(self, events: Sequence[Event], peer: str) -> list[Reply]:
+        """Store the good frames of one read, oldest first; return the answers in the order of the frames."""
+        objections = [objection(event) for event in events]
+        good = [
+            event.payload for event, no in zip(events, objections, strict=True) if isinstance(event, Frame) and not no
+        ]
+        is_stored = not good or await self._commits.store(good)
+        if not is_stored and (silent := [raw for raw in good if reply(raw, "AE") is None]):
+            await self._insist(silent, peer)
+        replies: list[Reply] = []
+        for event, no in zip(events, objections, strict=True):
+            if isinstance(event, Frame) and no is None:
+                raw = event.payload
+                code, error = ("AA", None) if is_stored else (NOT_STORED.code, NOT_STORED.error)
+                replies.append(Reply(reply(raw, code, error=error)))
+            elif no is not None:
+                replies.append(self._refuse(event, no, peer))
+        return replies
+
+    async def close(self) -> None:
+        """Write what is still to be recorded, and let go of the database."""
+        self._recording.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._recording
+        await self._flush()
+        await asyncio.get_running_loop().run_in_executor(self._records, connections.close_all)
+        self._records.shutdown()
+        await self._commits.close(connections.close_all)
+
+    async def _insist(self, messages: Sequence[bytes], peer: str) -> None:
+        """Store messages whose sender hears of no failure, however long it takes: meanwhile nothing is read from it."""
+        logger.warning("a sender without answers has to wait", extra={"peer": peer, "count": len(messages)})
         try:
-            async with self._slots:
-                with self._breaker.guard():
-                    # One command for all: LPUSH a b c puts a, the oldest, nearest to the worker's end.
-                    await self._queue.lpush(keys.QUEUE, *(ring().seal(raw, "message") for raw in messages))
-        except ResponseError as error:  # read-only replica, out of memory: the breaker does not log these
-            logger.warning("queue refused messages", extra={"count": len(messages), "error": type(error).__name__})
-            return False
-        except (CircuitOpen, RedisError, OSError):
-            return False
-        return True
+            while not await self._commits.store(messages):  # noqa: ASYNC110  nothing tells when a server is back
+                await asyncio.sleep(INSIST_SECONDS)
+        except asyncio.CancelledError:
+            for raw in messages:
+                self._record(Refusal("Not stored, and its sender wants no answer", len(raw), raw), peer)
+            raise
 
+    def _refuse(self, event: Event, no: Objection, peer: str) -> Reply:
+        raw, size = (event.payload, len(event.payload)) if isinstance(event, Frame) else (event.head, event.size)
+        answer = reply(raw, no.code, error=no.error) if no.code else None
+        self._record(Refusal(no.error.text, size, raw, answer), peer)
+        return Reply(answer, is_refusal=bool(no.code))
 
-def refusal(frame: Event) -> Error | None:
-    """Return why a frame will never be accepted, or None for one that can be queued."""
-    if isinstance(frame, Incident):
-        return OVERSIZE
-    if not frame.payload.strip():
-        return EMPTY
-    if (msh := header(frame.payload)) is None:
-        return NOT_HL7
-    return None if msh.field(10) else NO_CONTROL_ID
+    def _record(self, refusal: Refusal, peer: str) -> None:
+        self._refusals.add(refusal, peer)
+        self._has_refused.set()
 
+    async def _record_forever(self) -> None:
+        while True:
+            await self._has_refused.wait()
+            self._has_refused.clear()
+            await self._flush()
+            await asyncio.sleep(RECORD_SECONDS)
 
-def reply(raw: bytes, error: Error | None, *, is_stored: bool) -> bytes:
-    if error is not None:
-        return acknowledge(raw, "AR", error=error)
-    return acknowledge(raw, "AA") if is_stored else acknowledge(raw, "AE", error=NOT_STORED)
+    async def _flush(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._records, self._write_records)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("refused frames wait for the database", extra={"error": type(error).__name__})
+            self._has_refused.set()
 
+    def _write_records(self) -> None:
+        close_old_connections()
+        if number := self._refusals.flush():
+            logger.warning("frames refused", extra={"count": number})
 
-def raw_of(event: Event) -> bytes:
-    return event.payload if isinstance(event, Frame) else event.head
-
-
-def log_faults(events: Sequence[Event], refusals: Sequence[Error | None], peer: str) -> None:
-    """Log what one read brought that will not be queued: how much of what, never its content."""
-    incidents = [event for event in events if isinstance(event, Incident)]
-    reasons = Counter(
-        [event.fault.value for event in incidents] + [error.text for error in refusals if error is not None]
-    )
-    if reasons:
-        logger.warning("frames refused", extra={"peer": peer, "reasons": dict(reasons)})
+    def _store(self, messages: Sequence[bytes]) -> bool:
+        close_old_connections()
+        return self._intake.store(messages)

@@ -1,14 +1,8 @@
-"""MLLP (HL7 v2.5.1 appendix C.4): frames cut from a byte stream, and a server that answers them in order."""
+"""MLLP (HL7 v2.5.1 appendix C.4): frames cut from a byte stream."""
 
-import asyncio
-import contextlib
-import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-
-logger = logging.getLogger(__name__)
 
 MAX_FRAME = 10 * 1024 * 1024  # bytes
 HEAD = 1024  # bytes kept of what is refused: enough for its MSH
@@ -16,15 +10,18 @@ READ_SIZE = 64 * 1024
 
 VT, FS, CR = b"\x0b", b"\x1c", b"\r"
 MARK = re.compile(rb"[\x0b\x1c]")
+STRAY = FS + b"\0\t "  # bytes between frames that are nobody's message
 
 
 class Fault(Enum):
     """Why bytes from a sender did not become a frame."""
 
-    JUNK = "bytes outside a frame"
+    JUNK = "bytes between frames"
     RESTARTED = "a frame began inside a frame"
     OVERSIZE = "frame too large"
-    UNFINISHED = "connection ended inside a frame"
+    UNFINISHED = "frame without an end"
+    UNFRAMED = "no frame around the bytes"
+    FOREIGN = "another protocol"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +41,14 @@ class Incident:
 
 
 Event = Frame | Incident
-# Gets the events of one read and the peer; returns the payloads to answer with, in order.
-Answer = Callable[[Sequence[Event], str], Awaitable[list[bytes]]]
+
+
+class State(Enum):
+    """Where in the stream a framer is."""
+
+    BETWEEN = "between frames"
+    OPEN = "inside a frame"
+    ASTRAY = "after bytes outside a frame"
 
 
 def wrap(payload: bytes) -> bytes:
@@ -66,6 +69,17 @@ class Framer:
         self._kept = bytearray()
         self._size = 0  # also counts bytes no longer kept
 
+    @property
+    def state(self) -> State:
+        if self.is_open:
+            return State.OPEN
+        return State.ASTRAY if self._kept.strip(STRAY) else State.BETWEEN
+
+    @property
+    def size(self) -> int:
+        """Bytes since the last event."""
+        return self._size
+
     def feed(self, data: bytes) -> list[Event]:
         """Return what these bytes completed, in the order received."""
         events: list[Event] = []
@@ -79,7 +93,7 @@ class Framer:
 
     def close(self) -> list[Event]:
         """Return what the end of the stream left behind."""
-        fault = Fault.UNFINISHED if self.is_open else Fault.JUNK
+        fault = {State.OPEN: Fault.UNFINISHED, State.ASTRAY: Fault.UNFRAMED, State.BETWEEN: Fault.JUNK}[self.state]
         self.is_open = False
         return self._incident(fault)
 
@@ -98,6 +112,8 @@ class Framer:
         return incidents
 
     def _end(self) -> list[Event]:
+        if self.state is State.ASTRAY:  # a message without its VT
+            return self._incident(Fault.UNFRAMED)
         if not self.is_open:
             self._take(FS)
             return []
@@ -118,107 +134,3 @@ class Framer:
     def _reset(self) -> None:
         self._kept = bytearray()
         self._size = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one sender may take of the server; times in seconds."""
-
-    max_frame: int = MAX_FRAME
-    idle: float = 300.0  # without a frame begun, finished or answered
-    grace: float = 5.0  # for an open frame once the server stops
-    connections: int = 256
-
-
-class Server:
-    """Listens for MLLP connections; each one's frames are answered in their order, a read at a time."""
-
-    def __init__(self, answer: Answer, limits: Limits | None = None) -> None:
-        self._answer = answer
-        self._limits = limits or Limits()
-        self._connections: dict[_Connection, asyncio.Task[None]] = {}
-        self._server: asyncio.Server | None = None
-
-    async def start(self, host: str, port: int) -> int:
-        """Begin to accept connections; return the port, which the system chooses when 0 was asked for."""
-        self._server = await asyncio.start_server(self._connected, host, port, limit=READ_SIZE)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def stop(self) -> None:
-        """Accept no more, let open frames finish and be answered, then close every connection."""
-        if self._server is not None:
-            self._server.close()
-        for connection in self._connections:
-            connection.stop()
-        if tasks := set(self._connections.values()):
-            _, late = await asyncio.wait(tasks, timeout=2 * self._limits.grace)
-            for task in late:  # its sender takes no answers
-                task.cancel()
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, port, *_ = writer.get_extra_info("peername") or ("?", 0)
-        connection = _Connection(reader, writer, f"{host}:{port}", self._answer, self._limits)
-        if len(self._connections) >= self._limits.connections:
-            logger.warning("too many connections", extra={"peer": connection.peer})
-            writer.close()
-            return
-        task = asyncio.create_task(connection.run())
-        self._connections[connection] = task
-        task.add_done_callback(lambda _: self._connections.pop(connection))
-
-
-class _Connection:
-    """One sender's connection, from accept to close."""
-
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, answer: Answer, limits: Limits
-    ) -> None:
-        self.peer = peer
-        self._reader = reader
-        self._writer = writer
-        self._answer = answer
-        self._limits = limits
-        self._framer = Framer(limits.max_frame)
-        self._clock = asyncio.get_running_loop().time
-        self._deadline = self._clock() + limits.idle
-        self._reading: asyncio.Timeout | None = None
-        self._is_stopping = False
-
-    def stop(self) -> None:
-        """End once no frame is open, at the latest after the grace time."""
-        self._is_stopping = True
-        self._deadline = self._clock() + (self._limits.grace if self._framer.is_open else 0)
-        if self._reading is not None:
-            self._reading.reschedule(self._deadline)
-
-    async def run(self) -> None:
-        logger.info("sender connected", extra={"peer": self.peer})
-        try:
-            # A sender that takes no answers or resets the connection sees the same end: it resends.
-            with contextlib.suppress(OSError, TimeoutError):
-                await self._converse()
-            await self._answer(self._framer.close(), self.peer)
-        finally:
-            self._writer.close()
-            logger.info("sender disconnected", extra={"peer": self.peer})
-
-    async def _converse(self) -> None:
-        while (self._framer.is_open or not self._is_stopping) and (data := await self._read()):
-            was_open = self._framer.is_open
-            events = self._framer.feed(data)
-            if events:
-                answers = await self._answer(events, self.peer)
-                self._writer.write(b"".join(map(wrap, answers)))
-                async with asyncio.timeout(self._limits.idle):
-                    await self._writer.drain()
-            if (events or self._framer.is_open != was_open) and not self._is_stopping:
-                self._deadline = self._clock() + self._limits.idle
-
-    async def _read(self) -> bytes:
-        """Return some bytes, or none at the end of the stream; raise TimeoutError at the deadline."""
-        async with asyncio.timeout_at(self._deadline) as timeout:
-            self._reading = timeout
-            try:
-                return await self._reader.read(READ_SIZE)
-            finally:
-                self._reading = None

@@ -5,6 +5,7 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -28,14 +29,18 @@ class Counts:
     resent: int = 0  # transmitted again: answered AE, or not at all on a lost connection
 
 
+Settled = Callable[[bytes, bytes], None]  # gets each message and its final answer's MSA-1
+
+
 class MLLPSender:
     """Delivers messages over one connection, up to `window` unanswered; what is not answered AA or AR is sent again.
 
     Messages keep their order, except that one answered AE comes after those of its window that were accepted.
     """
 
-    def __init__(self, host: str, port: int, *, window: int = 50) -> None:
+    def __init__(self, host: str, port: int, *, window: int = 50, settled: Settled | None = None) -> None:
         self.counts = Counts()
+        self._settled = settled
         self._address = (host, port)
         self._window = window
         self._waiting: deque[bytes] = deque()
@@ -116,13 +121,16 @@ class MLLPSender:
         if not self._unanswered or control_id != control_id_of(self._unanswered[0]):
             raise ConnectionAbortedError
         message = self._unanswered.popleft()
-        if code == b"AA":
+        if code in (b"AA", b"CA"):
             self.counts.accepted += 1
             self._pause = FIRST_PAUSE
-        elif code == b"AR":
+        elif code in (b"AR", b"CR"):
             self.counts.refused += 1
         else:
             self._failed.append(message)
+            return
+        if self._settled is not None:
+            self._settled(message, code)
 
     def _lose(self, error: OSError) -> None:
         if self._socket is not None:

@@ -1,9 +1,38 @@
 """Every HL7 message that was delivered, what became of it, and those that could not be applied."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+from interconnect.failures import Discard, FailureGroup
+from interconnect.feeds import Feed, FeedHour
+from interconnect.http_senders import HttpSender
+from interconnect.inbox import InboxMessage
+from interconnect.redrives import Redrive, RedriveItem
+from interconnect.refused import RefusedFrame
+from interconnect.revisions import Revision
+from interconnect.searches import MessageTokens, Search
+
+__all__ = [
+    "Batch",
+    "DeadLetter",
+    "DeadLetterQuerySet",
+    "Discard",
+    "FailureGroup",
+    "Feed",
+    "FeedHour",
+    "HttpSender",
+    "InboundMessage",
+    "InboxMessage",
+    "MessageTokens",
+    "Redrive",
+    "RedriveItem",
+    "RefusedFrame",
+    "Revision",
+    "Search",
+]
 
 
 class Batch(models.Model):
@@ -49,9 +78,10 @@ class InboundMessage(models.Model):
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=["batch", "ordinal"], name="delivery_once"),)
         indexes = (
-            # A sender's message by its control id; also finds reuse of one.
-            models.Index(fields=["control_id", "sending_application"], name="message_by_control_id"),
+            # A sender's message by its control id; also finds duplicates and reuse.
+            models.Index(fields=["control_id", "sending_application", "sha256"], name="message_by_control_id"),
             models.Index(fields=["status", "-id"], name="message_by_status"),  # the admin's status filter
+            BrinIndex(fields=["applied_at"], name="message_by_time"),  # a search by age; rows lie in this order
         )
 
     def __str__(self) -> str:
@@ -80,9 +110,11 @@ class DeadLetter(models.Model):
         REPLAYING = "replaying", "Replay requested"
         RESOLVED = "resolved", "Resolved by replay"
         FAILED_AGAIN = "failed", "Replayed, failed again"
+        DISCARDED = "discarded", "Discarded"
 
     message = models.OneToOneField(InboundMessage, models.PROTECT, related_name="dead_letter")
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    group = models.ForeignKey(FailureGroup, models.PROTECT, null=True, related_name="letters")
     error_class = models.CharField(max_length=60, help_text="For example missing-field")
     error_code = models.CharField(max_length=10, blank=True, help_text="HL7 table 0357")
     error_path = models.CharField(max_length=40, blank=True, help_text="For example PID-3.1")
@@ -91,16 +123,27 @@ class DeadLetter(models.Model):
     pushed_at = models.DateTimeField(null=True, blank=True, help_text="When it was put on interconnect:dlq")
     replay_requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     replay_requested_at = models.DateTimeField(null=True, blank=True)
+    discard = models.ForeignKey(
+        Discard, models.PROTECT, null=True, blank=True, related_name="letters", help_text="The last one, undone or not"
+    )
 
     objects = DeadLetterQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
-        permissions = (("replay_deadletter", "Can replay dead letters"),)
+        permissions = (
+            ("replay_deadletter", "Can replay dead letters"),
+            ("discard_deadletter", "Can discard dead letters"),
+            ("redrive_deadletter", "Can start supervised replays of many"),
+            ("edit_deadletter", "Can edit dead letters"),
+            ("restore_deadletter", "Can take discards back"),
+        )
         indexes = (
             models.Index(fields=["state", "-id"], name="dead_by_state"),  # the admin's state filter
             models.Index(fields=["id"], condition=Q(pushed_at=None), name="dead_outbox"),  # the outbox sweep
             models.Index(fields=["id"], condition=Q(state="replaying"), name="dead_replaying"),  # the worker's look
+            models.Index(fields=["group", "state", "-id"], name="dead_by_group"),  # a group's counts and its letters
+            models.Index(fields=["group", "failed_at"], name="dead_by_group_and_time"),  # a group's sparkline
         )
 
     def __str__(self) -> str:

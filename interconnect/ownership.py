@@ -1,35 +1,68 @@
 """One worker applies messages; others stand by.
 
 The owner holds a PostgreSQL session advisory lock on the connection it commits with. If its process dies, the lock is
-free at once; if its connection dies, it can no longer commit. No clock is involved, so none can be wrong.
+free at once; if its connection dies, it can no longer commit. A clock decides only when a hung owner is replaced, and
+even that is safe when it is wrong: the one replaced cannot commit, and its claim comes back to the next owner.
 """
 
+import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
 from interconnect.queue import InboundQueue
 
-LOCK_CLASS = 0x48_4C_37  # "HL7": our half of pg_advisory_lock's two integers; the other is the lane
-STANDBY_SECONDS = 0.5
+logger = logging.getLogger(__name__)
+
+LOCK_CLASS: Final = 0x48_4C_37  # "HL7": our half of pg_advisory_lock's two integers; the other is the lane
+STANDBY_SECONDS: Final = 0.5
+HUNG_SECONDS: Final = 15.0  # silence of an owner; a living one asks PostgreSQL something twice a second
+
+# The owner whose backend has waited for it, and not it for its backend, for so long. COPY waits within a statement.
+END_HUNG_OWNER: Final = """
+SELECT a.pid, pg_terminate_backend(a.pid)
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s AND l.objsubid = 2 AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND a.wait_event_type = 'Client'
+  AND clock_timestamp() - greatest(a.state_change, a.query_start) > make_interval(secs => %s)
+"""
+
+
+class TransactionPooling(ImproperlyConfigured):
+    """The database is reached through a pooler that shares connections between transactions."""
 
 
 @contextmanager
-def owned_queue(client: Redis, stop: StopFlag, lane: int = 0) -> Iterator[InboundQueue | None]:
+def owned_queue(
+    client: Redis,
+    stop: StopFlag,
+    *,
+    on_standby: Callable[[], None] = lambda: None,
+    lane: int = 0,
+    hung_seconds: float = HUNG_SECONDS,
+) -> Iterator[InboundQueue | None]:
     """Wait for the ownership of the lane and yield its queue; None when asked to stop while standing by.
 
-    The connection is closed at the end, and with it the lock is gone, whatever state it was in.
+    The connection is closed at the end, and with it the lock is gone, whatever state it was in. Raises
+    TransactionPooling where the lock would mean nothing.
     """
     try:
+        refuse_transaction_pooling()
         while not _try_lock(lane):
             if stop.requested:
                 yield None
                 return
+            on_standby()
+            _end_hung_owner(lane, hung_seconds)
             time.sleep(STANDBY_SECONDS)
         queue = InboundQueue(client, secrets.token_hex(16))
         queue.take_over()
@@ -38,8 +71,37 @@ def owned_queue(client: Redis, stop: StopFlag, lane: int = 0) -> Iterator[Inboun
         connection.close()
 
 
+def refuse_transaction_pooling() -> None:
+    """Raise TransactionPooling when a second client gets the very session that this one still has open."""
+    mine = _backend_pid(connection)
+    other = connection.copy()
+    try:
+        shared = _backend_pid(other) == mine
+    finally:
+        other.close()
+    if shared:
+        raise TransactionPooling(
+            "EPICOPS_DATABASE_URL leads to a pooler in transaction mode, where the worker's advisory lock would belong "
+            "to whoever comes next. Connect the worker to PostgreSQL itself, or set pool_mode=session for it."
+        )
+
+
+def _backend_pid(database: BaseDatabaseWrapper) -> int:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
 def _try_lock(lane: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = on")  # an acknowledged batch must survive a crash
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, lane])
         return bool(cursor.fetchone()[0])
+
+
+def _end_hung_owner(lane: int, seconds: float) -> None:
+    """End the session of an owner that has been silent for so long; its lock is then free."""
+    with connection.cursor() as cursor:
+        cursor.execute(END_HUNG_OWNER, [LOCK_CLASS, lane, seconds])
+        for pid, _ in cursor.fetchall():
+            logger.error("hung owner replaced", extra={"backend": pid, "silent_seconds": seconds})

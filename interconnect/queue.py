@@ -7,8 +7,8 @@ commit is only acknowledged. docs/decisions has the reasons, docs/redis-keys.md 
 
 import os
 import time
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 from uuid import UUID
 
 from epicops import keys
@@ -18,13 +18,13 @@ from epicops.redis_client import Redis
 MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
 
 # KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit
-# -> {} | {'PAUSED'} | {'FENCED'} | {batch id, newest message, ..., oldest message}
+# -> {} | {'PAUSED'} | {'FENCED'} | {how often it came back, batch id, newest message, ..., oldest message}
 CLAIM: Final = """
 if redis.call('HGET', KEYS[3], 'token') ~= ARGV[3] then return {'FENCED'} end
 local unfinished = redis.call('LINDEX', KEYS[2], 0)
 if unfinished then
-  redis.call('HINCRBY', KEYS[4], unfinished, 1)
-  return redis.call('LRANGE', KEYS[2], 0, -1)
+  local takeovers = redis.call('HINCRBY', KEYS[4], unfinished, 1)
+  return {takeovers, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
 end
 if redis.call('HEXISTS', KEYS[3], 'paused') == 1 then return {'PAUSED'} end
 local messages = redis.call('LRANGE', KEYS[1], -tonumber(ARGV[1]), -1)
@@ -38,14 +38,15 @@ if first > #messages then return {} end
 redis.call('LTRIM', KEYS[1], 0, -(#messages - first + 2))
 redis.call('RPUSH', KEYS[2], ARGV[2])
 redis.call('RPUSH', KEYS[2], unpack(messages, first))
-return redis.call('LRANGE', KEYS[2], 0, -1)
+return {0, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
 """
 
-# KEYS 1 inflight 2 takeovers  ARGV 1 batch id  ->  1 acknowledged, 0 some other claim is in flight
+# KEYS 1 inflight 2 takeovers 3 canary  ARGV 1 batch id  ->  1 acknowledged, 0 some other claim is in flight
 ACKNOWLEDGE: Final = """
 if redis.call('LINDEX', KEYS[1], 0) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[3])
 return 1
 """
 
@@ -60,10 +61,11 @@ class Paused(Exception):  # noqa: N818  named for the state
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Messages taken together, oldest first."""
+    """Messages taken together, oldest first; `takeovers` says how often they came back unfinished."""
 
     id: UUID
     messages: tuple[bytes, ...]
+    takeovers: int = field(default=0, compare=False)
 
 
 class InboundQueue:
@@ -79,7 +81,7 @@ class InboundQueue:
 
     def claim(self, size: int) -> Claim | None:
         """Return the unfinished claim if there is one, else up to `size` messages; None when the queue is empty."""
-        reply: list[bytes] = self._client.eval(
+        reply: list[Any] = self._client.eval(
             CLAIM,
             4,
             keys.QUEUE,
@@ -98,12 +100,12 @@ class InboundQueue:
                 raise Fenced
             case [b"PAUSED"]:
                 raise Paused
-        batch, *newest_first = reply
-        return Claim(UUID(batch.decode()), tuple(_opened(raw) for raw in reversed(newest_first)))
+        takeovers, batch, *newest_first = reply
+        return Claim(UUID(batch.decode()), tuple(_opened(raw) for raw in reversed(newest_first)), takeovers)
 
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
-        return bool(self._client.eval(ACKNOWLEDGE, 2, keys.INFLIGHT, keys.TAKEOVERS, str(claim.id)))
+        return bool(self._client.eval(ACKNOWLEDGE, 3, keys.INFLIGHT, keys.TAKEOVERS, keys.CANARY, str(claim.id)))
 
 
 def _opened(raw: bytes) -> bytes:

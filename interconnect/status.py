@@ -19,6 +19,7 @@ class Counts(TypedDict):
     skipped: int
     dead: int
     dead_letters: int
+    discarded: int
     dlq: int
 
 
@@ -34,5 +35,6 @@ def counts(client: Redis) -> Counts:
         skipped=by_status.get(InboundMessage.Status.SKIPPED, 0),
         dead=by_status.get(InboundMessage.Status.DEAD, 0),
         dead_letters=DeadLetter.objects.open().count(),
+        discarded=DeadLetter.objects.filter(state=DeadLetter.State.DISCARDED).count(),
         dlq=client.llen(keys.DLQ),
     )

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from django.utils.timezone import get_default_timezone
@@ -45,25 +46,30 @@ def parse(text: str) -> datetime:
 def parse_with_precision(text: str) -> Timestamp:
     """Return what `parse` returns and how exact the text was."""
     try:
-        if len(text) == TO_THE_SECOND and text.isascii() and text.isdecimal():
-            return _parse_seconds(text)
-        return _parse_any(text)
+        return _parse(text, get_default_timezone())
     except (ValueError, OverflowError):
         # Not chained: Python's own text may quote the value.
         raise ValueError("not an HL7 time, YYYY[MM[DD[HH[MM[SS[.S+]]]]]][+/-ZZZZ]") from None
 
 
-def _parse_seconds(digits: str) -> Timestamp:
+@lru_cache(maxsize=4096)  # one message repeats its times, and so do the messages of one second
+def _parse(text: str, zone: tzinfo) -> Timestamp:
+    if len(text) == TO_THE_SECOND and text.isascii() and text.isdecimal():
+        return _parse_seconds(text, zone)
+    return _parse_any(text, zone)
+
+
+def _parse_seconds(digits: str, zone: tzinfo) -> Timestamp:
     """Read YYYYMMDDHHMMSS, the form nearly every sender uses, in a third of the time."""
     hour, second = digits[8:10], digits[12:]
     if hour == "24" or second == "60" or not "0002" <= digits < "9999":
-        return _parse_any(digits)
+        return _parse_any(digits, zone)
     day = (int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
-    at = datetime(*day, int(hour), int(digits[10:12]), int(second), tzinfo=get_default_timezone())
+    at = datetime(*day, int(hour), int(digits[10:12]), int(second), tzinfo=zone)
     return Timestamp(at, Precision.SECOND)
 
 
-def _parse_any(text: str) -> Timestamp:
+def _parse_any(text: str, default_zone: tzinfo) -> Timestamp:
     match = FORM.fullmatch(text)
     if match is None:
         raise ValueError
@@ -76,7 +82,7 @@ def _parse_any(text: str) -> Timestamp:
         hour, carry = 0, timedelta(days=1)
     if second == 60:  # noqa: PLR2004  a leap second
         second, carry = 59, timedelta(seconds=1)
-    zone = get_default_timezone() if offset is None else _zone(offset)
+    zone = default_zone if offset is None else _zone(offset)
     at = (datetime(year, month, day, hour, minute, second, microsecond) + carry).replace(tzinfo=zone)  # noqa: DTZ001
     at.astimezone(UTC)  # OverflowError where no UTC moment exists: the database could not give it back
     return Timestamp(at, Precision(sum(unit is not None for unit in (*units, fraction))))

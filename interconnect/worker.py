@@ -15,18 +15,24 @@ from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
+from interconnect import inbox
 from interconnect.apply import apply_batch
+from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
 from interconnect.delivery import Delivery
-from interconnect.ownership import owned_queue
+from interconnect.heartbeat import EVERY, beat, leaves
+from interconnect.ownership import HUNG_SECONDS, owned_queue
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
-from vitals import cache
+from vitals import cache, whereabouts
+from vitals.codes import local_codes
+from vitals.ingest import Effects
 
 logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = (0.02, 0.2)  # first and longest pause of an idle worker
+IDLE_SECONDS = (0.005, 0.02)  # first and longest pause of an idle worker: what a lone message waits at most
 OUTAGE_SECONDS = (0.1, 2.0)  # first and longest pause while Redis or PostgreSQL is away
-HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait while the queue is busy
+BEHIND_SECONDS = 1.0  # how long cached documents may be out of date while a backlog is worked off
+HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait; also the longest silence towards PostgreSQL
 
 
 @dataclass(slots=True)
@@ -41,7 +47,9 @@ class Tally:
 class Worker:
     """Applies the inbound queue for as long as it owns it."""
 
-    def __init__(self, client: Redis, *, size: int, drain: bool, stop: StopFlag) -> None:
+    def __init__(
+        self, client: Redis, *, size: int, drain: bool, stop: StopFlag, hung_seconds: float = HUNG_SECONDS
+    ) -> None:
         self.tally = Tally()
         # Random per process: a name that a restart reuses would hide the one before.
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -49,13 +57,23 @@ class Worker:
         self._size = size
         self._drain = drain
         self._stop = stop
+        self._hung_seconds = hung_seconds
+        self._unwritten = Effects()
+        self._written_through_at = 0.0
+        self._last_beat = float("-inf")
 
     def run(self) -> None:
         """Apply messages until asked to stop, or with `drain` until nothing is left. An outage is waited out."""
+        with leaves(self._client, f"worker {self.name}"):
+            self._run()
+
+    def _run(self) -> None:
         pause = OUTAGE_SECONDS[0]
         while not self._stop.requested:
             try:
-                with owned_queue(self._client, self._stop) as queue:
+                with owned_queue(
+                    self._client, self._stop, on_standby=self._beat, hung_seconds=self._hung_seconds
+                ) as queue:
                     if queue is not None:
                         logger.info("queue owned", extra={"worker": self.name})
                         pause = OUTAGE_SECONDS[0]
@@ -69,17 +87,25 @@ class Worker:
     def _work(self, queue: InboundQueue) -> None:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
         while not self._stop.requested:
+            self._beat()
             busy = self._step(queue)
-            if not busy or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
+            if (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
                 busy |= self._housekeeping()
                 last_housekeeping = time.monotonic()
             if busy:
                 pause = IDLE_SECONDS[0]
-            elif self._drain:
+                continue
+            self._write_through()
+            if self._drain:
                 return
-            else:
-                time.sleep(pause)
-                pause = min(pause * 2, IDLE_SECONDS[1])
+            time.sleep(pause)
+            pause = min(pause * 2, IDLE_SECONDS[1])
+        self._write_through()
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._last_beat >= EVERY:
+            beat(self._client, f"worker {self.name}")
+            self._last_beat = time.monotonic()
 
     def _step(self, queue: InboundQueue) -> bool:
         """Take one claim through; False when there was nothing to take."""
@@ -89,24 +115,36 @@ class Worker:
             return False
         if claim is None:
             return False
-        self._commit(claim.id, [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)])
+        deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)]
+        self._commit(claim.id, deliveries, Canary.for_claim(self._client, claim, self.name))
         queue.acknowledge(claim)
+        # In a backlog the next claims change the same beds again: their documents are written once for all of them.
+        if len(claim.messages) < self._size or time.monotonic() - self._written_through_at > BEHIND_SECONDS:
+            self._write_through()
         return True
 
+    def _write_through(self) -> None:
+        effects, self._unwritten = self._unwritten, Effects()
+        cache.write_through(effects.beds)
+        whereabouts.write_through(effects.moved, effects.places)
+        self._written_through_at = time.monotonic()
+
     def _housekeeping(self) -> bool:
-        """Deliver requested replays and flush the dead-letter outbox; say whether there was anything to do."""
+        """Deliver requested replays, flush outbox and inbox; say whether there was anything to do."""
         replays = requested_replays(self._size)
         if replays:
             self._commit(uuid7(), replays)
-        return bool(replays) | bool(push_outbox(self._client))
+        return bool(replays) | bool(push_outbox(self._client)) | bool(inbox.move(self._client))
 
-    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            delivery.interpret()
-        beds = apply_batch(batch_id, deliveries, self.name)
-        if beds is None:
+    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
+        one_by_one = canary.one_by_one if canary else None
+        codes = local_codes()
+        for delivery in one_by_one(deliveries) if one_by_one else deliveries:
+            delivery.interpret(canary.verdict(delivery.ordinal) if canary else None, codes)
+        effects = apply_batch(batch_id, deliveries, self.name, one_by_one)
+        if effects is None:
             self.tally.redelivered += 1
             return
         self.tally.batches += 1
         self.tally.messages.update(delivery.status.value for delivery in deliveries)
-        cache.write_through(beds)
+        self._unwritten |= effects

@@ -1,23 +1,25 @@
 """How the whole system is, at a glance. A part that is away is reported as such and never hides the others."""
 
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, TypeVar
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
 
-from django.db import DatabaseError
-from django.db.models import Count
-from django_redis import get_redis_connection
-from redis.exceptions import RedisError
+from django.db.models import Count, Max, Sum
+from django.utils import timezone
 
 from epicops import keys
-from epicops.redis_client import Redis, queue_web_client, sessions_client
+from epicops.redis_client import Redis, queue_web_client
 from interconnect.er7 import parse
+from interconnect.heartbeat import Program
 from interconnect.models import Batch, DeadLetter, InboundMessage
 from interconnect.rejected import MessageRejected
 from interconnect.timestamps import parse as parse_time
+from monitoring.health import KINDS, answer, running, servers
+from monitoring.models import Sample
 
-T = TypeVar("T")
+RATE_SECONDS: Final = 60
 
 HEAD: Final = 512  # bytes; MSH-7 is well within
 # KEYS 1 queue  ARGV 1 bytes wanted  ->  the start of the message that waits longest; it may be of 10 MiB
@@ -36,13 +38,18 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What is in PostgreSQL, counted over all time but for the open dead letters."""
+    """What is in PostgreSQL, counted over all time but for the open dead letters and `rate`.
+
+    `rate` is messages per second, applied, skipped or dead, in the last minute.
+    """
 
     applied: int
     skipped: int
     dead: int
     open_dead_letters: int
+    last_message_id: int
     last_batch_at: datetime | None
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +59,38 @@ class Status:
     queue: Queue | None
     totals: Totals | None
     servers: dict[str, bool]
+    programs: list[Program] | None
+    at: datetime
+
+    @property
+    def parts(self) -> dict[str, bool | None]:
+        """Say of every server, and of worker and listener, whether one is up; None when nobody can know."""
+        return {**self.servers, **dict.fromkeys(KINDS)} | {
+            kind: any(program.is_up for program in self.programs if program.kind == kind)
+            for kind in KINDS
+            if self.programs is not None
+        }
+
+    @property
+    def drained_at(self) -> datetime | None:
+        """When the queue is empty if all goes on as in the last minute; None when it does not shrink."""
+        if not self.queue or not self.totals or not self.queue.waiting or not self.totals.rate:
+            return None
+        return self.at + timedelta(seconds=self.queue.waiting / self.totals.rate)
 
 
 def status() -> Status:
     """Return how things are now; never raises for a server that is away."""
-    queue = _answer(lambda: _queue(queue_web_client()))
-    totals = _answer(_totals)
     return Status(
-        queue=queue,
-        totals=totals,
-        servers={
-            "PostgreSQL": totals is not None,
-            "Redis sessions": _answer(sessions_client().ping) is not None,
-            "Redis queue": queue is not None,
-            "Redis cache": _answer(lambda: get_redis_connection("default").ping()) is not None,
-        },
+        queue=answer(lambda: read_queue(queue_web_client())),
+        totals=answer(read_totals),
+        servers=servers(),
+        programs=running(),
+        at=timezone.now(),
     )
 
 
-def _answer(ask: Callable[[], T]) -> T | None:
-    try:
-        return ask()
-    except (RedisError, DatabaseError, OSError):
-        return None
-
-
-def _queue(client: Redis) -> Queue:
+def read_queue(client: Redis) -> Queue:
     with client.pipeline(transaction=False) as pipe:
         for key in (keys.QUEUE, keys.INFLIGHT, keys.DLQ):
             pipe.llen(key)
@@ -95,13 +108,25 @@ def _sent_at(head: bytes) -> datetime | None:
         return None
 
 
-def _totals() -> Totals:
-    by_status = dict(InboundMessage.objects.order_by().values_list("status").annotate(number=Count("pk")))
+def read_totals() -> Totals:
+    """Count on from the monitor's last sample: a million messages are not counted for every look."""
+    sample = Sample.objects.first() or Sample(applied=0, skipped=0, dead=0, last_message_id=0)
+    rows = InboundMessage.objects.filter(pk__gt=sample.last_message_id).order_by().values("status")
+    new = {row["status"]: row for row in rows.annotate(number=Count("pk"), last=Max("pk"))}
+    numbers = {name: row["number"] for name, row in new.items()}
+    recent = Batch.objects.filter(pk__gte=_first_id(time.time() - RATE_SECONDS)).aggregate(size=Sum("size"))
     return Totals(
-        applied=by_status.get(InboundMessage.Status.APPLIED, 0),
-        skipped=by_status.get(InboundMessage.Status.SKIPPED, 0),
-        dead=by_status.get(InboundMessage.Status.DEAD, 0),
+        applied=sample.applied + numbers.get(InboundMessage.Status.APPLIED, 0),
+        skipped=sample.skipped + numbers.get(InboundMessage.Status.SKIPPED, 0),
+        dead=sample.dead + numbers.get(InboundMessage.Status.DEAD, 0),
         open_dead_letters=DeadLetter.objects.open().count(),
+        last_message_id=max([sample.last_message_id, *(row["last"] for row in new.values())]),
         # Ids are ordered by time (UUID version 7).
         last_batch_at=Batch.objects.order_by("-pk").values_list("committed_at", flat=True).first(),
+        rate=(recent["size"] or 0) / RATE_SECONDS,
     )
+
+
+def _first_id(seconds: float) -> UUID:
+    """Return the smallest batch id that could have been made at this Unix time."""
+    return UUID(int=int(seconds * 1000) << 80)

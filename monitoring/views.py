@@ -1,10 +1,17 @@
-"""Probes for load balancers and supervisors."""
+"""Probes for load balancers and supervisors, metrics for Prometheus, and the polled part of the operations page."""
 
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
-from redis.exceptions import RedisError
+from django.conf import settings
+from django.contrib import admin
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.crypto import constant_time_compare
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from epicops.redis_client import queue_client, sessions_client
+from epicops.passive import passive
+from monitoring.health import is_migrated
+from monitoring.metrics import exposition
+from monitoring.status import status
 
 
 def healthz(_request: HttpRequest) -> JsonResponse:
@@ -13,16 +20,31 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """503 without PostgreSQL; 200 "degraded" without Redis, which has fallbacks."""
+    """503 without PostgreSQL or its tables; 200 "degraded" when a part is away that has a fallback or can catch up."""
     try:
-        connection.ensure_connection()
+        migrated = is_migrated()
     except DatabaseError:
-        return JsonResponse({"status": "unavailable", "postgresql": "down"}, status=503)
-    redis = {"sessions": "up", "queue": "up"}
-    for role, client in (("sessions", sessions_client()), ("queue", queue_client())):
-        try:
-            client.ping()
-        except RedisError:
-            redis[role] = "down"
-    status = "degraded" if "down" in redis.values() else "ok"
-    return JsonResponse({"status": status, "postgresql": "up", **redis})
+        migrated = False
+    now = status()
+    words = {True: "up", False: "down", None: "unknown"}
+    parts = {name.lower().replace(" ", "_"): words[up] for name, up in now.parts.items()}
+    parts["migrations"] = "up" if migrated else "down"
+    if not migrated or not now.servers["PostgreSQL"]:
+        return JsonResponse({"status": "unavailable", **parts}, status=503)
+    return JsonResponse({"status": "ok" if set(parts.values()) == {"up"} else "degraded", **parts})
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer a scrape that brings the key as bearer token. Without a key in the settings there is no such page."""
+    if not settings.EPICOPS_METRICS_KEY:
+        raise Http404
+    if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.EPICOPS_METRICS_KEY}"):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def now(request: HttpRequest) -> HttpResponse:
+    return render(request, "admin/status_strip.html", {"status": status()})
+
+
+operations_now = passive(admin.site.admin_view(now))

@@ -1,15 +1,139 @@
-from django.contrib import admin
+"""People and their live sessions, for operators. Session ids appear nowhere: handles only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 
 from audit.admin import AuditedModelAdmin
-from sessions_app.models import User
+from audit.models import AuditEvent
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from sessions_app.live import end_sessions, follow
+from sessions_app.models import SessionRecord, User
+from sessions_app.trust import trust
+
+EVERYBODY = "end all sessions"  # what is typed to confirm it
 
 
 @admin.register(User)
 class UserAdmin(AuditedModelAdmin[User], DjangoUserAdmin[User]):
-    """People are deactivated, never deleted: what they did names them."""
+    """People are deactivated, never deleted: what they did names them. Their live sessions follow what is changed."""
 
     list_display = ("username", "role", "department", "is_active", "is_staff", "last_login")
     list_filter = ("role", "is_active", "is_staff", "groups")
     fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Work", {"fields": ("role", "department")}))
     add_fieldsets = (*DjangoUserAdmin.add_fieldsets, ("Work", {"fields": ("role", "department")}))
+
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:  # noqa: FBT001  Django's signature
+        super().save_model(request, obj, form, change)
+        if change:  # once it is true for everybody
+            transaction.on_commit(lambda: follow(obj, actor=operator(request), request=request))
+
+
+class PortalFilter(RecentValuesFilter):
+    title = parameter_name = "portal"
+
+
+class RoleFilter(RecentValuesFilter):
+    title = parameter_name = "role"
+
+
+class DepartmentFilter(RecentValuesFilter):
+    title = parameter_name = "department"
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Live sessions unless asked for the ended ones."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [("ended", "Ended"), ("all", "All")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all" or request.resolver_match is None or "object_id" in request.resolver_match.kwargs:
+            return queryset
+        return queryset.filter(ended_at__isnull=self.value() != "ended")
+
+
+@admin.register(SessionRecord)
+class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
+    """What the registry knows. It is the same list whichever store answers, and the activity may be a minute old."""
+
+    paginator = BoundedPaginator
+    ordering = ("-last_activity",)
+    list_display = ("handle", "person", "role", "department", "portal", "active", "started", "ended", "end_reason")
+    list_filter = (StateFilter, PortalFilter, RoleFilter, DepartmentFilter)
+    search_fields = ("handle__exact",)
+    search_help_text = "A session's handle, as in the audit trail: why did it end?"
+    actions = ("end_selected",)
+    exclude = ("sealed_id", "data", "key_hash")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.end_everybody)
+        return [path("end-all/", view, name="sessions_app_end_all"), *super().get_urls()]
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("sessions_app.end_session")
+
+    @admin.action(description="End selected sessions", permissions=("end",))
+    def end_selected(self, request: HttpRequest, queryset: QuerySet[SessionRecord]) -> None:
+        chosen = list(queryset.values_list("pk", flat=True))
+        ended = end_sessions(Q(pk__in=chosen), SessionRecord.Reason.ADMIN, actor=operator(request), request=request)
+        self.message_user(request, f"{len(ended)} sessions ended.", messages.SUCCESS)
+
+    def end_everybody(self, request: HttpRequest) -> HttpResponse:
+        """End the sessions of a user, of a portal, or all of them but this one; the words have to be typed."""
+        if not self.has_end_permission(request):
+            return redirect("admin:sessions_app_sessionrecord_changelist")
+        which = {name: request.POST.get(name, "").strip() for name in ("username", "portal", "confirmation")}
+        if request.method == "POST" and which["confirmation"] == EVERYBODY:
+            ended = end_sessions(self.chosen(which), "admin", actor=operator(request), request=request)
+            self.message_user(request, f"{len(ended)} sessions ended.", messages.SUCCESS)
+            return redirect("admin:sessions_app_sessionrecord_changelist")
+        context = {**self.admin_site.each_context(request), "title": "End sessions", "phrase": EVERYBODY, **which}
+        return TemplateResponse(request, "admin/sessions_app/end_all.html", context)
+
+    @staticmethod
+    def chosen(which: Mapping[str, str]) -> Q:
+        """Return the condition for what was filled in; empty fields choose everybody."""
+        condition = Q(portal=which["portal"]) if which["portal"] else Q()
+        if which["username"]:
+            users = User.objects.filter(username=which["username"]).values_list("pk", flat=True)
+            condition &= Q(user_id__in=list(users))
+        return condition
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        store = "Redis" if trust.is_redis() else "PostgreSQL, because Redis is away"
+        response = super().changelist_view(request, {"store": store, **(extra_context or {})})
+        AuditEvent.objects.record("R", "session.list", actor=operator(request), request=request)
+        return response
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SessionRecord]:
+        names = User.objects.filter(pk=OuterRef("user_id")).values("username")
+        return super().get_queryset(request).annotate(username=Subquery(names))
+
+    @admin.display(description="user")
+    def person(self, record: SessionRecord) -> str:
+        return getattr(record, "username", None) or "-"
+
+    @admin.display(description="last activity")
+    def active(self, record: SessionRecord) -> SafeString | str:
+        return timestamp(record.last_activity)
+
+    @admin.display(description="started")
+    def started(self, record: SessionRecord) -> SafeString | str:
+        return timestamp(record.started_at)
+
+    @admin.display(description="ended")
+    def ended(self, record: SessionRecord) -> SafeString | str:
+        return timestamp(record.ended_at)

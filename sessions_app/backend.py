@@ -1,85 +1,64 @@
-"""Sessions in Redis hashes that other systems can read: `HGET session:{id} role`.
+"""Django's session engine over `session:{id}`: other systems read `HGET session:{id} role`, Redis keeps the clock.
 
-The hash has Django's signed data beside the fields of the wire contract. It lives 1,800 s from the last activity. Every
-write is one script, exists? -> write -> PEXPIRE, so that no hash is left without a TTL and none that ended comes back.
+`role`, `department`, `portal` and the other fields in clear (`held.CLEAR`) appear in the session like any other key,
+but are not part of its signed data: what the hash says now is what a request sees, so a change of role counts at once.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from epicops import keys
-from epicops.redis_client import Redis, sessions_client
+from epicops.portal import policy
+from sessions_app import stores
+from sessions_app.held import CLEAR, Conflict, Draft, Held, merge
+from sessions_app.ids import is_session_id
+from sessions_app.trust import SessionsUnavailable
 
-SESSION_ID: Final = re.compile(r"[a-z0-9]{32}")
-BINDING: Final = ("role", "department", "portal")  # set at login, on the server
-CREATE_TRIES = 10
+__all__ = ["SessionStore", "SessionsUnavailable"]
 
-# KEYS 1 session  ARGV 1 mode (create|update) 2 TTL in ms, or "" to leave it 3... field value  ->  1 written, 0 refused
-SAVE: Final = """
-local exists = redis.call('EXISTS', KEYS[1]) == 1
-if exists == (ARGV[1] == 'create') then return 0 end
-if ARGV[2] ~= '' and tonumber(ARGV[2]) <= 0 then redis.call('DEL', KEYS[1]) return 1 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
-if ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 1
-"""
-
-# KEYS 1 session  ARGV 1 TTL in ms 2 last activity  ->  1 refreshed, 0 gone
-TOUCH: Final = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'last_activity', ARGV[2])
-return redis.call('PEXPIRE', KEYS[1], ARGV[1])
-"""
-
-
-class SessionsUnavailable(Exception):  # noqa: N818  a state of the store, not a fault of the caller
-    """Redis did not answer. Nothing is known about the session, so nobody is logged out."""
-
-
-@contextmanager
-def answering() -> Iterator[Redis]:
-    """Yield the sessions server; raise SessionsUnavailable when it cannot be asked."""
-    try:
-        yield sessions_client()
-    except (RedisConnectionError, RedisTimeoutError) as error:
-        raise SessionsUnavailable from error
+CREATE_TRIES: Final = 10
+MERGE_TRIES: Final = 200  # each lost try is somebody else's write, so a hundred at once all get through
+EMPTY: Final = "e30:"  # an encoded {}
+MERGE_PAUSE: Final = 0.01  # seconds at most, so that the many do not meet again
 
 
 class SessionStore(SessionBase):
-    """Django's session engine over `session:{id}`. Anything that is not one of our ids is a miss."""
+    """One session. Anything that is not one of our ids is a miss; a session that ended stays ended."""
 
     if TYPE_CHECKING:  # of SessionBase; the stubs leave them out
+        _session_key: str | None
 
         def _get_new_session_key(self) -> str: ...
         def _get_session(self, *, no_load: bool = False) -> dict[str, Any]: ...
 
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self.held: Held | None = None  # as it was loaded
+        self.is_activity: Callable[[], bool] = bool  # the middleware knows; by itself, looking is no activity
+        self.end_reason = "logout"
+        self._base: dict[str, Any] = {}
+
     def load(self) -> dict[str, Any]:
         """Return the session's data, or an empty dict and no key where there is none."""
+        held = None
         if is_session_id(self.session_key):
-            with answering() as redis:
-                data = redis.hget(keys.session(str(self.session_key)), "data")
-            if data is not None:
-                return self.decode(cast("bytes", data).decode())
-        self._session_key = None
-        return {}
+            held = stores.load(str(self.session_key), touch=self.is_activity())
+        if held is None:
+            self._session_key = None
+            return {}
+        self.held = held
+        self._base = self._visible(held.data, held.clear)
+        return self._visible(held.data, held.clear)
 
     def exists(self, session_key: str | None = None) -> bool:
-        if not is_session_id(session_key):
-            return False
-        with answering() as redis:
-            return bool(redis.exists(keys.session(str(session_key))))
+        return is_session_id(session_key) and stores.load(str(session_key)) is not None
 
     def create(self) -> None:
-        """Store this session under a fresh id."""
+        """Store this session under a fresh id; one that goes on under it keeps its absolute limit."""
         for _ in range(CREATE_TRIES):
             self._session_key = self._get_new_session_key()
             try:
@@ -91,57 +70,99 @@ class SessionStore(SessionBase):
         raise CreateError
 
     def save(self, must_create: bool = False, *, extend: bool = True) -> None:  # noqa: FBT001, FBT002  Django's signature
-        """Write the session, and unless told not to `extend` it, start its TTL again.
+        """Write the session; raise UpdateError for one that ended.
 
-        A session that ended stays ended: raise UpdateError.
+        What another request has written meanwhile is kept, but for the keys that both changed. Unless told not to
+        `extend` it, this is activity.
         """
         if self.session_key is None:
             return self.create()
-        fields = self._fields(self._get_session(no_load=must_create))
-        if extend:
-            fields["last_activity"] = timestamp()
-        ttl = self._idle_milliseconds() if extend else ""
-        mode = "create" if must_create else "update"
-        with answering() as redis:
-            written = redis.eval(SAVE, 1, keys.session(self.session_key), mode, ttl, *flatten(fields))
-        if not written:
-            raise CreateError if must_create else UpdateError
-        return None
-
-    def touch(self) -> bool:
-        """Count this request as activity: the TTL starts again. False when the session is gone."""
-        key = keys.session(str(self.session_key))
-        with answering() as redis:
-            return bool(redis.eval(TOUCH, 1, key, self._idle_milliseconds(), timestamp()))
+        mine = self._get_session(no_load=must_create)
+        if must_create:
+            if not stores.create(self.session_key, self._draft(mine, {}, 0)):
+                raise CreateError
+            self._saved(1, mine)
+            return None
+        return self._update(mine, extend=extend)
 
     def delete(self, session_key: str | None = None) -> None:
         key = session_key if session_key is not None else self.session_key
         if is_session_id(key):
-            with answering() as redis:
-                redis.delete(keys.session(str(key)))
+            stores.end(str(key), self.end_reason)
+
+    def flush(self) -> None:
+        """End the session; what follows is another one, with limits of its own."""
+        super().flush()
+        self.held = None
+
+    def cycle_key(self) -> None:
+        """Go on under a new id: at login, unlock and every change of privilege (ASVS 5.0, 7.2.4)."""
+        self.end_reason = "renewed"
+        super().cycle_key()
+        self.end_reason = "logout"
+
+    @property
+    def seconds_left(self) -> int:
+        """Until this session ends without activity."""
+        return max(self.held.left // 1000, 0) if self.held else 0
+
+    @property
+    def locks_in(self) -> int:
+        """Seconds until it locks without activity; 0 when it has, or never does."""
+        if self.held is None or not self.held.lock or self.get("locked"):
+            return 0
+        return max(min(self.held.lock - self.held.since, self.held.left) // 1000, 0)
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Redis expires sessions by itself."""
+        """Redis expires sessions by itself; `sweep_sessions` records it."""
 
-    def _idle_milliseconds(self) -> int:
-        """Milliseconds this session may rest; an application may shorten the policy, never stretch it."""
-        return min(self.get_expiry_age(), settings.SESSION_COOKIE_AGE) * 1000
+    def _update(self, mine: dict[str, Any], *, extend: bool) -> None:
+        base, ver = self._base, self.held.ver if self.held else 0
+        for _ in range(MERGE_TRIES):
+            result = stores.update(str(self.session_key), self._draft(mine, base, ver, extend=extend))
+            if result is None:
+                raise UpdateError
+            if not isinstance(result, Conflict):
+                self._saved(result, mine)
+                return
+            clear = {str(name): str(base[name]) for name in CLEAR if name in base}
+            theirs = self._visible(result.data, clear)
+            mine = self._session_cache = merge(base, mine, theirs)
+            base, ver = theirs, result.ver
+            time.sleep(random.uniform(0, MERGE_PAUSE))  # noqa: S311
+        raise UpdateError
 
-    def _fields(self, data: Mapping[str, Any]) -> dict[str, str]:
-        bound = {name: str(data.get(name, "")) for name in BINDING}
-        return {"data": self.encode(dict(data)), "user_id": str(data.get(SESSION_KEY, "")), **bound}
+    def _draft(self, data: Mapping[str, Any], base: Mapping[str, Any], ver: int, *, extend: bool = True) -> Draft:
+        clear = {name: str(data.get(name, "")) for name in CLEAR if data.get(name) != base.get(name)}
+        limits = policy(str(data.get("portal", "")))
+        absolute = min(limits.absolute * 1000, self.held.deadline if self.held else limits.absolute * 1000)
+        return Draft(
+            data=self.encode({key: value for key, value in data.items() if key not in CLEAR}),
+            user_id=str(data.get(SESSION_KEY, "")),
+            clear=clear,
+            # An application may shorten a session, never stretch it.
+            idle=max(min(self.get_expiry_age(), limits.idle), -1) * 1000,
+            lock=limits.lock * 1000,
+            absolute=absolute,
+            base=ver,
+            extend=extend,
+        )
 
+    def _saved(self, ver: int, data: Mapping[str, Any]) -> None:
+        """Let a second save of this request start from what it has just written."""
+        limits = policy(str(data.get("portal", "")))
+        left = limits.idle * 1000
+        known = self.held or Held(ver, "", left, limits.absolute * 1000, left, limits.lock * 1000, 0)
+        self.held = Held(ver, known.data, left, known.deadline, left, limits.lock * 1000, 0)
+        self._base = self._copy(data)
 
-def is_session_id(value: object) -> bool:
-    """Whether a cookie's value has the form of an id of ours; nothing else reaches a store."""
-    return isinstance(value, str) and SESSION_ID.fullmatch(value) is not None
+    def _visible(self, data: str, clear: Mapping[str, str]) -> dict[str, Any]:
+        decoded = self.decode(data)
+        if not decoded and not data.startswith(EMPTY):  # the signature is wrong: what stands beside it counts no more
+            return {}
+        return decoded | {name: value for name, value in clear.items() if value}
 
-
-def timestamp() -> str:
-    """Return the time of writing as the wire contract has it: 2025-12-30T22:00:00Z."""
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def flatten(fields: Mapping[str, str]) -> list[str]:
-    return [part for pair in fields.items() for part in pair]
+    def _copy(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a load would return: nested values are not shared with the session."""
+        return self.decode(self.encode(dict(data)))

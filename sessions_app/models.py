@@ -1,7 +1,9 @@
-"""People who use epicops, and what a session of theirs may do."""
+"""People who use epicops, and the registry that vouches for their sessions."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
 
 class User(AbstractUser):
@@ -12,6 +14,80 @@ class User(AbstractUser):
         NURSE = "nurse", "Nurse"
         CHARGE_NURSE = "charge_nurse", "Charge nurse"
         OPERATOR = "operator", "Operator"
+        PATIENT = "patient", "Patient"
 
     role = models.CharField(max_length=20, choices=Role, blank=True, help_text="Empty: the admin is the only entrance")
     department = models.CharField(max_length=60, blank=True, help_text="For example emergency")
+
+
+class SessionRecord(models.Model):
+    """One session: the fallback while Redis is away, the tombstone afterwards, and what the console lists.
+
+    `registry.py` writes it through a connection of its own, in autocommit. It has no foreign key: rows outlive accounts
+    and are written while their user's row may be in somebody's open transaction.
+    """
+
+    class Reason(models.TextChoices):
+        LOGOUT = "logout", "signed out"
+        RENEWED = "renewed", "went on under a new id"
+        IDLE = "idle", "no activity"
+        ABSOLUTE = "absolute", "reached its absolute limit"
+        ADMIN = "admin", "ended in the console"
+        OWNER = "owner", "ended by its owner elsewhere"
+        LIMIT = "limit", "too many sessions at once"
+        DEACTIVATED = "deactivated", "account deactivated"
+        ROLE = "role", "role no longer admitted here"
+        PASSWORD = "password", "password changed"
+        STORE = "store", "hash without limits in Redis"
+
+    key_hash = models.CharField(primary_key=True, max_length=64, editable=False, help_text="HMAC of the id")
+    handle = models.CharField(max_length=12, help_text="What logs and audit events call this session")
+    sealed_id = models.CharField(max_length=64, editable=False)
+    user_id = models.BigIntegerField(null=True)
+    role = models.CharField(max_length=60, blank=True)
+    department = models.CharField(max_length=60, blank=True)
+    portal = models.CharField(max_length=60, blank=True)
+    locked = models.CharField(max_length=20, blank=True)
+    bg_until = models.CharField("break-glass until", max_length=40, blank=True)
+    bg_ref = models.CharField("break-glass reference", max_length=20, blank=True)
+    data = models.TextField(editable=False)
+    ver = models.BigIntegerField(editable=False)
+    idle = models.IntegerField("idle limit", help_text="ms")
+    lock = models.IntegerField("locks after", help_text="ms; 0: never")
+    started_at = models.DateTimeField(db_default=Now())
+    admitted_at = models.DateTimeField(null=True, editable=False)
+    last_activity = models.DateTimeField()
+    deadline = models.DateTimeField("ends by", help_text="Absolute limit")
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=20, choices=Reason, blank=True)
+    ended_by = models.CharField(max_length=150, blank=True)
+    is_cleared = models.BooleanField(default=False, editable=False, help_text="Its hash in Redis is deleted")
+
+    class Meta:
+        verbose_name = "live session"
+        permissions = (("end_session", "Can end sessions of others"),)
+        indexes = (
+            # limits, and all sessions of a user
+            models.Index(fields=["user_id"], name="session_live_by_user", condition=Q(ended_at=None)),
+            # the console's list
+            models.Index(F("last_activity").desc(), name="session_live_by_activity", condition=Q(ended_at=None)),
+            models.Index(fields=["handle"], name="session_by_handle"),  # "why did this session end?"
+            # the sweeper's second look at hashes that a crash has left
+            models.Index(
+                fields=["ended_at"], name="session_uncleared", condition=Q(is_cleared=False, ended_at__isnull=False)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.handle
+
+
+class StoreState(models.Model):
+    """The one row that says whether Redis may be believed, and under which generation."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    generation = models.BigIntegerField(default=1)
+    mode = models.CharField(max_length=10, default="redis")  # or fallback
+    run_id = models.CharField(max_length=64, blank=True)  # of the Redis server that the generation is about
+    since = models.DateTimeField(db_default=Now())
+    distrusted_at = models.DateTimeField(null=True)  # when the generation last changed

@@ -30,19 +30,36 @@ def adt(
     return "\r".join(segments).encode()
 
 
-def oru(mrn: str = "00427013", *, minutes: float = 1, status: str = "F", **values: object) -> bytes:
-    """An ORU^R01 with the given vitals, for example hr=78, sbp=120, dbp=80."""
-    when = at(minutes)
+def oru(
+    mrn: str = "00427013", *, minutes: float = 1, status: str = "F", stated: float | None = None, **values: object
+) -> bytes:
+    """An ORU^R01 with the given vitals, for example hr=78, sbp=120, dbp=80; sent at `stated` where that differs."""
+    when, sent = at(minutes), at(minutes if stated is None else stated)
     codes = {"hr": "8867-4", "sbp": "8480-6", "dbp": "8462-4", "rr": "9279-1", "spo2": "59408-5", "temp": "8310-5"}
     observations = (
         f"OBX|{number}|NM|{codes[vital]}^{vital}^LN||{value}||||||{status}|||{when}"
         for number, (vital, value) in enumerate((values or {"hr": 78}).items(), 1)
     )
     segments = (
-        f"MSH|^~\\&|MONITOR|EPICOPS|EPICOPS|EPICOPS|{when}||ORU^R01^ORU_R01|R01{mrn}{minutes}|P|2.5.1",
+        f"MSH|^~\\&|MONITOR|EPICOPS|EPICOPS|EPICOPS|{sent}||ORU^R01^ORU_R01|R01{mrn}{minutes}|P|2.5.1",
         f"PID|1||{mrn}^^^EPIC^MR",
         f"OBR|1|||VITALS|||{when}",
         *observations,
+    )
+    return "\r".join(segments).encode()
+
+
+def merge(
+    event: str, mrn: str, old: str, *, minutes: float = 0, visit: str = "", old_visit: str = "", account: str = ""
+) -> bytes:
+    """An ADT message by which `old` becomes `mrn`, and `old_visit` becomes `visit`."""
+    when = at(minutes)
+    segments = (
+        f"MSH|^~\\&|EPIC|EPICOPS|EPICOPS|EPICOPS|{when}||ADT^{event}^ADT_A39|{event}{mrn}{minutes}|P|2.5.1",
+        f"EVN|{event}|{when}",
+        f"PID|1||{mrn}^^^EPIC^MR||Okafor^Amaka||19610412|F",
+        f"MRG|{old}^^^EPIC^MR||{account}||{old_visit}",
+        f"PV1|1|I|{'|' * 16}{visit}",
     )
     return "\r".join(segments).encode()
 

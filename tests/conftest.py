@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.test import TransactionTestCase
 from django_redis import get_redis_connection
 from psycopg.conninfo import make_conninfo
 from pytest_django import DjangoDbBlocker
 
+from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client, sessions_client
+from sessions_app.registry import ALIAS
+from sessions_app.trust import trust
 from tests.processes import ManageProcess
 from tests.servers import stack_key
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+MISSING = "not installed:"
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 # What tests with a marker run on, and the Debian package that has it. script/test installs them.
@@ -27,20 +32,57 @@ NEEDS = {
     "nginx": ("nginx", "nginx-light"),
 }
 
+# Django would wrap the registry's connection, a mirror, in each test's transaction as well; in life it commits.
+_names = TransactionTestCase._databases_names.__func__  # type: ignore[attr-defined]  # the stubs leave it out
+setattr(  # noqa: B010
+    TransactionTestCase, "_databases_names", classmethod(lambda cls, **_options: _names(cls, include_mirrors=False))
+)
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "manage", "process_environment"}
+
 skipped_key = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The test database; tests that commit are cleaned up by TRUNCATE, which the audit table refuses elsewhere."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE audit_auditevent DISABLE TRIGGER audit_no_truncate")
+        cursor.execute("SELECT relid::regclass::text FROM pg_partition_tree('audit_auditevent')")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER audit_no_truncate")
+    yield
+    connections[ALIAS].close()  # or the test database cannot be removed
 
 
 @pytest.fixture(autouse=True)
-def _empty_redis() -> None:
+def _empty_redis(request: pytest.FixtureRequest) -> None:
     for client in (sessions_client(), queue_client(), get_redis_connection("default")):
         client.flushall()
+    if request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("_django_db_helper")
+        empty_registry()
+
+
+def use_both_connections(item: pytest.Item) -> None:
+    """Let a test with the database use the session registry's connection, too."""
+    names = set(getattr(item, "fixturenames", ()))
+    marker = item.get_closest_marker("django_db")
+    if marker is not None or names & DATABASE_FIXTURES:
+        options = {} if marker is None else dict(marker.kwargs)
+        item.add_marker(pytest.mark.django_db(**options | {"databases": ["default", ALIAS]}), append=False)
+
+
+def empty_registry() -> None:
+    """Forget all sessions: the registry's connection commits, so no test's end rolls them back."""
+    run_id = sessions_client().info("server")["run_id"]
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("DELETE FROM sessions_app_sessionrecord")
+        cursor.execute("DELETE FROM sessions_app_storestate")
+        cursor.execute(
+            "INSERT INTO sessions_app_storestate (id, generation, mode, run_id) VALUES (1, 1, 'redis', %s)", [run_id]
+        )
+    sessions_client().set(keys.SESSIONS_GENERATION, 1)
+    trust.forget()
 
 
 @pytest.fixture
@@ -90,21 +132,30 @@ def _database_beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(trylast=True)  # once -m and -k have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        use_both_connections(item)
     # Last, because Playwright's event loop stays in this thread until the run ends.
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     for item in items:
         if item.get_closest_marker("browser"):
             item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one process: Playwright's event loop stays in it
     # In CI they run and fail instead: a skip nobody reads is no test.
     if os.environ.get("CI") == "true":
         return
-    config.stash[skipped_key] = []
     for marker, (program, package) in NEEDS.items():
-        marked = [item for item in items if item.get_closest_marker(marker)]
-        if marked and not shutil.which(program):
-            config.stash[skipped_key].append(f"{len(marked)} TESTS DID NOT RUN: apt-get install {package}")
-            for item in marked:
-                item.add_marker(pytest.mark.skip(reason=f"no {program}"))
+        if not shutil.which(program):
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=f"{MISSING} {package}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    counts = {package: sum(f"{MISSING} {package}" in reason for reason in skipped) for _, package in NEEDS.values()}
+    terminalreporter.config.stash[skipped_key] = [
+        f"{count} TESTS DID NOT RUN: apt-get install {package}" for package, count in counts.items() if count
+    ]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,32 +1,33 @@
 """Senders that go on during a failover, and what became of what they were told."""
 
-import asyncio
 import itertools
 import threading
 import time
 from types import TracebackType
 from typing import Self
 
+from django.conf import settings
+from redis.exceptions import RedisError
+
 from epicops import keys
-from epicops.redis_client import Redis, async_queue_client
-from interconnect.door import Door
-from interconnect.mllp import Frame
+from epicops.redis_client import DOOR_TIMEOUT, Redis, connect
+from interconnect.push import push
 from tests.builders import adt
 
 PAUSE = 0.005  # seconds between two messages
 
 
 class SenderLoad:
-    """One sender at the MLLP listener's door: entered, it sends; left, it has stopped.
+    """One sender whose messages the doors push: entered, it sends; left, it has stopped.
 
-    `accepted` holds the message and the time of every AA. Uses the queue's URL of the settings.
+    `accepted` holds the message and the time of every push that counts as safe. Uses the queue's URL of the settings.
     """
 
     def __init__(self) -> None:
         self.accepted: dict[bytes, float] = {}
         self.refused = 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._send()), name="sender")
+        self._thread = threading.Thread(target=self._send, name="sender")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -39,19 +40,18 @@ class SenderLoad:
         self._stop.set()
         self._thread.join()
 
-    async def _send(self) -> None:
-        number = 0
-        async with async_queue_client() as client:
-            door = Door(client)
-            while not self._stop.is_set():
-                number += 1
-                message = adt("A01", mrn=f"{number:08}")
-                answers = await door.answer([Frame(message)], "load")
-                if b"MSA|AA" in answers[0]:
-                    self.accepted[message] = time.monotonic()
-                else:
-                    self.refused += 1
-                await asyncio.sleep(PAUSE)
+    def _send(self) -> None:
+        client = connect(settings.EPICOPS_REDIS_QUEUE_URL, timeout=DOOR_TIMEOUT)
+        for number in itertools.count(1):
+            if self._stop.is_set():
+                return
+            message = adt("A01", mrn=f"{number:08}")
+            try:
+                push(client, [message])
+                self.accepted[message] = time.monotonic()
+            except (RedisError, OSError):
+                self.refused += 1
+            time.sleep(PAUSE)
 
     def wait_for_more(self, count: int = 20, seconds: float = 15) -> None:
         """Return once so many more messages were accepted."""

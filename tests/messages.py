@@ -34,3 +34,7 @@ ODD_DELIMITERS = er7(
 )
 
 BATCH = er7(r"BHS|^~\&|EPIC", *ADT_A01.decode().split("\r")[:-1], "BTS|1")
+
+DEADLY = er7(
+    r"MSH|^~\&|EPIC|EPICOPS|CLOC|EPICOPS|20251230220000-0500||ADT^A01^ADT_A01|DEADLY|P|2.5.1", "PID|1||666^^^EPIC^MR"
+)

@@ -3,15 +3,30 @@
 from typing import Any, cast
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.timezone import now
 
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
-from vitals.models import Bed, Observation, Patient, Stay, Unit
+from vitals.assignments import write_through
+from vitals.models import (
+    Assignment,
+    Bed,
+    CodeMapping,
+    Observation,
+    OxygenTarget,
+    Patient,
+    Stay,
+    Unit,
+    UnmappedCode,
+)
 
 
 @admin.register(Unit)
@@ -83,7 +98,7 @@ class PatientAdmin(ReadOnlyModelAdmin[Patient]):
 class StayAdmin(ReadOnlyModelAdmin[Stay]):
     paginator = BoundedPaginator
     ordering = ("-id",)
-    list_display = ("bed", "visit_number", "from_time", "to_time")
+    list_display = ("bed", "visit_number", "from_time", "to_time", "is_inferred", "is_disputed")
     list_filter = ("bed__unit",)
     list_select_related = ("bed",)
 
@@ -104,7 +119,10 @@ class StayAdmin(ReadOnlyModelAdmin[Stay]):
 class ObservationAdmin(ReadOnlyModelAdmin[Observation]):
     paginator = BoundedPaginator
     ordering = ("-id",)
-    list_display = ("observed", "patient_number", "vital", "value", "status", "sent_code", "sent_value", "sent_unit")
+    list_display = ("observed", "patient_number", "vital", "value", "status", "is_shown", "sent_code", "sent_value")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Observation]:
+        return Observation.everything.all()  # what was withdrawn or is implausible too
 
     @admin.display(description="observed at")
     def observed(self, observation: Observation) -> SafeString | str:
@@ -113,3 +131,73 @@ class ObservationAdmin(ReadOnlyModelAdmin[Observation]):
     @admin.display(description="patient")
     def patient_number(self, observation: Observation) -> int:
         return observation.patient_id
+
+
+@admin.register(CodeMapping)
+class CodeMappingAdmin(AuditedModelAdmin[CodeMapping]):
+    """Local codes of senders. A change holds from the worker's next batch on; replay what came before."""
+
+    list_display = ("code", "system", "vital", "unit")
+    list_filter = ("vital",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: CodeMapping | None = None) -> bool:
+        return request.user.has_perm("vitals.delete_codemapping")  # nothing refers to it
+
+    def delete_model(self, request: HttpRequest, obj: CodeMapping) -> None:
+        self._record(request, AuditEvent.Action.DELETE, "delete", obj, "")
+        super().delete_model(request, obj)
+
+
+@admin.register(UnmappedCode)
+class UnmappedCodeAdmin(ReadOnlyModelAdmin[UnmappedCode]):
+    """Codes nobody has mapped yet, the most frequent first; each with the way to map it."""
+
+    ordering = ("-count",)
+    list_display = ("code", "system", "label", "count", "seen", "to_map")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UnmappedCode]:
+        mapped = CodeMapping.objects.filter(code=OuterRef("code"), system=OuterRef("system"))
+        return super().get_queryset(request).exclude(Exists(mapped))
+
+    @admin.display(description="last seen")
+    def seen(self, unmapped: UnmappedCode) -> SafeString | str:
+        return timestamp(unmapped.seen_at)
+
+    @admin.display(description="")
+    def to_map(self, unmapped: UnmappedCode) -> SafeString:
+        query = urlencode({"code": unmapped.code, "system": unmapped.system})
+        return format_html('<a href="{}?{}">Map</a>', reverse("admin:vitals_codemapping_add"), query)
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(AuditedModelAdmin[Assignment]):
+    """Who looks after whom. An assignment is ended, never removed: it is part of the record."""
+
+    list_display = ("id", "nurse", "patient", "from_at", "to_at")
+    list_select_related = ("nurse", "patient")
+    raw_id_fields = ("patient",)
+    list_filter = ("to_at",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Assignment | None = None) -> tuple[str, ...]:
+        return ("nurse", "patient", "from_at") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Assignment, form: Any, change: bool) -> None:  # noqa: FBT001
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: write_through({obj.nurse_id}, {obj.patient_id}))
+
+
+@admin.register(OxygenTarget)
+class OxygenTargetAdmin(AuditedModelAdmin[OxygenTarget]):
+    """Decisions on NEWS2's SpO2 scale: who decided and when is written by itself, and a new one replaces the last."""
+
+    list_display = ("patient", "scale", "decided_by", "decided_at")
+    list_select_related = ("patient", "decided_by")
+    fields = ("patient", "scale")
+    raw_id_fields = ("patient",)
+
+    def has_change_permission(self, request: HttpRequest, obj: OxygenTarget | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: OxygenTarget, form: Any, change: bool) -> None:  # noqa: FBT001
+        obj.decided_by, obj.decided_at = operator(request), now()  # type: ignore[assignment]  # our user model
+        super().save_model(request, obj, form, change)

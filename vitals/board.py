@@ -8,13 +8,14 @@ from typing import Final
 
 from django.utils.timezone import localdate
 
-from vitals.cache import SHOWN, BedVitals, Reading, Source, read_beds
+from vitals.cache import read_beds
 from vitals.codes import VITALS
+from vitals.documents import SHOWN, BedVitals, Reading, Source
 from vitals.models import Bed, Stay, Unit
 
 DAYS_UNTIL, MONTHS_UNTIL = 60, 730  # ages below are told in days, then in months, then in years
 
-NO_VITALS: Final = BedVitals(Source.CACHE, None, ())
+NO_VITALS: Final = BedVitals(Source.CACHE, None, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class Board:
         return len(self.rows) - self.occupied_count
 
     @property
+    def newest_at(self) -> datetime | None:
+        """When the feed was last heard of: the ward's newest reading."""
+        return max((at for row in self.rows for at in row.times), default=None)
+
+    @property
     def oldest_at(self) -> datetime | None:
         return min((at for row in self.rows for at in row.times), default=None)
 
@@ -112,19 +118,22 @@ def read_rows(beds: Sequence[Bed]) -> tuple[Row, ...]:
     stays = Stay.objects.filter(bed__in=beds, to_at=None).select_related("visit__patient")
     for stay in stays.order_by("bed", "-from_at", "-pk"):
         occupants.setdefault(stay.bed_id, []).append(_occupant(stay))
-    vitals = read_beds([bed for bed in beds if bed.pk in occupants])
+    visits = {bed_id: found[0].visit_id for bed_id, found in occupants.items()}
+    vitals = read_beds([bed for bed in beds if bed.pk in occupants], visits)
     return tuple(_row(bed, tuple(occupants.get(bed.pk, ())), vitals.get(bed.pk, NO_VITALS)) for bed in beds)
 
 
 def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals) -> Row:
-    # A cached document may be of the patient who was here a minute ago: what is not this visit's is not shown.
+    # The patient may have changed between the two queries: what is not this visit's is not shown.
     is_theirs = bool(occupants) and vitals.encounter == occupants[0].visit_id
     readings = {reading.vital: reading for reading in vitals.readings} if is_theirs else {}
     cells = tuple(
         Cell(vital, label, VITALS["sbp" if vital == "bp" else vital].unit, readings.get(vital))
         for vital, label in SHOWN.items()
     )
-    return Row(bed, occupants, cells, vitals.source if readings else None)
+    # A local copy is a copy of the cache's: two processes that hold one and that hold none answer polls alike.
+    source = Source.CACHE if vitals.source is Source.LOCAL else vitals.source
+    return Row(bed, occupants, cells, source if readings else None)
 
 
 def _occupant(stay: Stay) -> Occupant:

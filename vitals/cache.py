@@ -1,183 +1,157 @@
-"""Latest vitals of beds: Redis answers, PostgreSQL fills.
+"""Latest vitals of beds: this process' copy answers, else Redis, else PostgreSQL, which fills Redis.
 
-The worker writes a bed's document through after each commit. A reader fills only where there is none, so that a slow
-reader's old copy never replaces a newer one. Nothing is cached longer than 60 s.
+The worker writes a bed's document through after each commit. Readers fill only what they hold a lease for, and no write
+replaces a newer document (`vitals.fence`). Nothing is cached longer than 60 s.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Final
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
-from django.core.cache import cache
-from django.db import connection
-from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.breaker import Breaker, CircuitOpen
-from vitals.codes import VITALS
-from vitals.models import Bed, Observation
+from epicops.clock import now
+from vitals import documents, fence
+from vitals.counts import Layer, Result, count
+from vitals.documents import MALFORMED, BedVitals, Loaded, Source
+from vitals.local_copy import copies
+from vitals.models import Bed
 
-TTL: Final = 60  # seconds
-SHOWN: Final = {
-    "hr": "Heart rate",
-    "bp": "Blood pressure",
-    "rr": "Respiratory rate",
-    "spo2": "SpO2",
-    "temp": "Temperature",
-}
+WAIT_SECONDS: Final = 0.25  # for another reader's fill; then PostgreSQL is asked anyway
+WAIT_STEP: Final = 0.005  # seconds
+OBJECT_SIZE: Final = 12  # bytes in this process for one byte of JSON
+UNAVAILABLE: Final = (CircuitOpen, RedisError)
 
 breaker = Breaker("cache")
-
-Document = dict[str, Any]
-
-
-class Source(StrEnum):
-    """Where a reading came from; every page says so."""
-
-    CACHE = "cache"
-    DATABASE = "database"
+_owed: set[int] = set()  # beds whose documents this process could not write while Redis was away
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One vital sign as shown: `text` is "78" or "120/80", in `unit` (UCUM)."""
+def read_beds(beds: Sequence[Bed], encounters: Mapping[int, int] | None = None) -> dict[int, BedVitals]:
+    """Return each bed's vitals by its id: one MGET, and one query for all the beds that missed.
 
-    vital: str
-    label: str
-    text: str
-    unit: str
-    observed_at: datetime
-    is_verified: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BedVitals:
-    """A bed's latest readings, and the visit they belong to; a reader drops them when the bed's visit is another."""
-
-    source: Source
-    encounter: int | None
-    readings: tuple[Reading, ...]
-
-
-def read_beds(beds: Sequence[Bed]) -> dict[int, BedVitals]:
-    """Return each bed's vitals by its id: one MGET, and one query for all the beds that missed."""
-    cached = _get({keys.vitals(bed.key): bed for bed in beds})
-    missing = [bed for bed in beds if bed.pk not in cached]
-    if not missing:
-        return cached
-    documents = load_documents([bed.pk for bed in missing])
-    _fill({keys.vitals(bed.key): documents[bed.pk] for bed in missing})
-    return cached | {pk: _read(document, Source.DATABASE) for pk, document in documents.items()}
+    `encounters` says by bed id which visit is there: a cached document of another one is replaced, not returned.
+    """
+    encounters = encounters or {}
+    found = _copied(beds, encounters) if copies.is_started else {}
+    if len(found) == len(beds):
+        return found
+    return found | _Reading({bed.key: bed.pk for bed in beds if bed.pk not in found}, encounters).run()
 
 
 def write_through(bed_ids: Collection[int]) -> None:
-    """Replace the cached documents of these beds after a commit. While Redis is away they expire by themselves."""
-    if not bed_ids:
+    """Replace the cached documents of these beds after a commit.
+
+    While Redis is away they stay owed, and the next call pays: a server that was only out of reach has old ones.
+    """
+    _owed.update(bed_ids)
+    if not _owed:
         return
-    names = dict(Bed.objects.filter(pk__in=bed_ids).values_list("pk", "key"))
-    documents = load_documents(names)
     try:
         with breaker.guard():
-            cache.set_many({keys.vitals(names[pk]): document for pk, document in documents.items()}, TTL)
-    except (CircuitOpen, ConnectionInterrupted, RedisError):
+            fence.write(documents.load(_owed).values())
+    except UNAVAILABLE:
         return  # the breaker has logged it
+    _owed.clear()
 
 
-def _get(beds: dict[str, Bed]) -> dict[int, BedVitals]:
-    try:
-        with breaker.guard():
-            documents = cache.get_many(beds)
-    except (CircuitOpen, ConnectionInterrupted, RedisError):
-        return {}
-    found = {}
-    for key, document in documents.items():
-        try:
-            found[beds[key].pk] = _read(document, Source.CACHE)
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
-            continue  # not a document of ours: a miss
+def _copied(beds: Sequence[Bed], encounters: Mapping[int, int]) -> dict[int, BedVitals]:
+    """Return what this process has copies of."""
+    found: dict[int, BedVitals] = {}
+    for bed in beds:
+        vitals = copies.get(keys.vitals(bed.key))
+        if vitals is not None and encounters.get(bed.pk, vitals.encounter) == vitals.encounter:
+            found[bed.pk] = vitals
+    count("vitals", Layer.LOCAL, Result.HIT, len(found))
+    count("vitals", Layer.LOCAL, Result.MISS, len(beds) - len(found))
     return found
 
 
-def _fill(documents: dict[str, Document]) -> None:
-    try:
-        for key, document in documents.items():
+class _Reading:
+    """One look-up of several beds that this process has no copies of: Redis, then PostgreSQL."""
+
+    def __init__(self, ids: dict[str, int], encounters: Mapping[int, int]) -> None:
+        self._ids = ids  # bed id by its name in Redis
+        self._encounters = encounters
+        self._found: dict[int, BedVitals] = {}
+        self._unfit: dict[str, bytes] = {}  # cached, but no document or another visit's
+
+    def run(self) -> dict[int, BedVitals]:
+        try:
             with breaker.guard():
-                cache.add(key, document, TTL)
-    except (CircuitOpen, ConnectionInterrupted, RedisError):
-        return
+                self._look(self._missing(), Result.HIT)
+            self._fill()
+        except UNAVAILABLE:
+            count("vitals", Layer.REDIS, Result.ERROR, len(self._missing()))
+        self._load(self._missing())
+        return self._found
 
+    def _missing(self) -> list[str]:
+        return [key for key, pk in self._ids.items() if pk not in self._found]
 
-def _read(document: Document, source: Source) -> BedVitals:
-    times = document["at"]
-    unverified = document.get("unverified", ())
-    readings = tuple(
-        Reading(
-            vital=vital,
-            label=label,
-            text=f"{document[vital]:.1f}" if vital == "temp" else str(document[vital]),
-            unit=VITALS["sbp" if vital == "bp" else vital].unit,
-            observed_at=datetime.fromtimestamp(times[vital], UTC),
-            is_verified=vital not in unverified,
-        )
-        for vital, label in SHOWN.items()
-        if vital in document
-    )
-    return BedVitals(source, document["encounter"], readings)
+    def _look(self, wanted: Sequence[str], result: Result) -> None:
+        """Take what is cached."""
+        if not wanted:
+            return
+        ticket, asked_at = copies.ticket(), now()
+        for key, (raw, life) in zip(wanted, fence.get(wanted), strict=True):
+            if raw is None or raw == self._unfit.get(key):
+                continue
+            self._take(key, raw, result)
+            if vitals := self._found.get(self._ids[key]):
+                copy = replace(vitals, source=Source.LOCAL, read_at=asked_at)
+                copies.put(keys.vitals(key), copy, len(raw) * OBJECT_SIZE, asked_at + life / 1000, ticket)
 
+    def _take(self, key: str, raw: bytes, result: Result) -> None:
+        """Keep a cached value if it is a document of the visit in the bed."""
+        try:
+            vitals = documents.read(fence.decode(raw), Source.CACHE)
+        except MALFORMED:
+            self._refuse(key, raw, Result.POISON)
+            return
+        pk = self._ids[key]
+        if self._encounters.get(pk, vitals.encounter) != vitals.encounter:
+            self._refuse(key, raw, Result.FOREIGN)
+            return
+        count("vitals", Layer.REDIS, result if vitals.readings else Result.NEGATIVE)
+        self._found[pk] = vitals
 
-def load_documents(bed_ids: Iterable[int]) -> dict[int, Document]:
-    """Return each bed's document from PostgreSQL: the latest of each vital of the patient who is in it.
+    def _refuse(self, key: str, raw: bytes, result: Result) -> None:
+        count("vitals", Layer.REDIS, result)
+        self._unfit[key] = raw
 
-    For example {"hr":78,"bp":"120/80","at":{"hr":1767135600,"bp":1767135600},"encounter":17}: `at` holds Unix
-    times, `encounter` the visit's id or null, `unverified` the vitals with OBX-11 R.
-    """
-    rows: dict[int, tuple[int | None, dict[str, tuple[Decimal, datetime, str]]]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(LATEST, [list(bed_ids), list(VITALS)])
-        for bed_id, visit_id, vital, value, observed_at, status in cursor.fetchall():
-            latest = rows.setdefault(bed_id, (visit_id, {}))[1]
-            if value is not None:
-                latest[vital] = (value, observed_at, status)
-    return {bed_id: _document(visit_id, latest) for bed_id, (visit_id, latest) in rows.items()}
+    def _fill(self) -> None:
+        """Load and cache what nobody else is loading; take the rest from those who are."""
+        wanted = {key: self._unfit.get(key, b"") for key in self._missing()}
+        if not wanted:
+            return
+        with breaker.guard():
+            token, answers = fence.take_leases(wanted)
+        count("vitals", Layer.REDIS, Result.MISS, len(wanted) - len(self._unfit))
+        for key, answer in answers.items():
+            if isinstance(answer, bytes):
+                self._take(key, answer, Result.WAITED)
+        loaded = self._load([key for key, answer in answers.items() if answer == 1])
+        with breaker.guard():
+            fence.write(loaded, token)
+        self._wait([key for key, answer in answers.items() if answer == 0])
 
+    def _wait(self, waiting: list[str]) -> None:
+        """Let other readers fill these: one query instead of fifty."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while waiting and time.monotonic() < deadline:
+            time.sleep(WAIT_STEP)
+            with breaker.guard():
+                self._look(waiting, Result.WAITED)
+            waiting = [key for key in waiting if self._ids[key] not in self._found]
 
-def _document(visit_id: int | None, latest: dict[str, tuple[Decimal, datetime, str]]) -> Document:
-    values: Document = {}
-    at: dict[str, int] = {}
-    unverified: list[str] = []
-    for vital in SHOWN:
-        value, observed_at, status = latest.get("sbp" if vital == "bp" else vital, (None, None, None))
-        if value is None or observed_at is None:
-            continue
-        values[vital] = _pressure(value, observed_at, latest) if vital == "bp" else _number(value)
-        at[vital] = int(observed_at.timestamp())
-        if status == Observation.Status.UNVERIFIED:
-            unverified.append(vital)
-    return values | {"at": at, "encounter": visit_id} | ({"unverified": unverified} if unverified else {})
-
-
-def _pressure(systolic: Decimal, observed_at: datetime, latest: dict[str, tuple[Decimal, datetime, str]]) -> str:
-    """Return "120/80"; the diastolic half is a dash unless it was measured together with the systolic."""
-    diastolic, measured_at, _ = latest.get("dbp", (None, None, None))
-    return f"{_number(systolic)}/{_number(diastolic) if diastolic is not None and measured_at == observed_at else '-'}"
-
-
-def _number(value: Decimal) -> int | float:
-    return int(value) if value == int(value) else float(value)
-
-
-LATEST: Final = """
-SELECT bed.id, stay.visit_id, kept.vital, o.value, o.observed_at, o.status
-FROM unnest(%s::bigint[]) AS bed(id)
-LEFT JOIN LATERAL (
-  SELECT s.visit_id, v.patient_id FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
-  WHERE s.bed_id = bed.id AND s.to_at IS NULL ORDER BY s.from_at DESC, s.id DESC LIMIT 1) stay ON true
-CROSS JOIN unnest(%s::text[]) AS kept(vital)
-LEFT JOIN LATERAL (
-  SELECT value, observed_at, status FROM vitals_observation
-  WHERE patient_id = stay.patient_id AND vital = kept.vital ORDER BY observed_at DESC LIMIT 1) o ON true
-"""
+    def _load(self, wanted: Collection[str]) -> list[Loaded]:
+        """Take these from PostgreSQL and return their documents."""
+        if not wanted:
+            return []
+        count("vitals", Layer.DATABASE, Result.HIT, len(wanted))
+        loaded = documents.load([self._ids[key] for key in wanted])
+        self._found |= {pk: documents.read(one.document, Source.DATABASE) for pk, one in loaded.items()}
+        return list(loaded.values())

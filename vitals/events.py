@@ -6,20 +6,26 @@ from decimal import Decimal
 
 from vitals.models import Movement, Observation
 
+Name = tuple[str, str]  # an identifier or visit number, and who assigned it
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A patient as one message names them; `value` and `authority` are the identifier (PID-3)."""
+    """A patient as one message names them; `value` and `authority` are the identifier (PID-3).
+
+    A detail that is None was not stated; an empty text, or `is_birth_date_deleted`, says to delete what is on file.
+    """
 
     value: str
     authority: str
-    family_name: str = ""
-    given_name: str = ""
+    family_name: str | None = None
+    given_name: str | None = None
     birth_date: date | None = None
-    sex: str = ""
+    sex: str | None = None
+    is_birth_date_deleted: bool = False
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Name:
         return self.value, self.authority
 
 
@@ -34,20 +40,57 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
-class PatientMoved:
-    """A patient was admitted, transferred or discharged."""
+class PatientDescribed:
+    """A message gave a patient's details and says nothing of where they are (A08, A28, A31)."""
 
     identity: Identity
-    stated_at: datetime  # MSH-7: which of two demographics is newer
-    visit: tuple[str, str]  # number, authority
+    stated_at: datetime  # MSH-7: which of two statements is newer
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMoved:
+    """A patient was admitted, transferred or discharged, or one of these was cancelled or is planned."""
+
+    identity: Identity
+    stated_at: datetime
+    visit: Name | None  # None: the patient's one unnumbered visit
     kind: Movement.Kind
     occurred_at: datetime
+    recorded_at: datetime
     location: Location | None
+    prior_location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientDeleted:
+    """The person was deleted (A29): in no bed any more."""
+
+    identity: Identity
+    stated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PatientsMerged:
+    """What is known of the patient `old` belongs to the patient `identity`."""
+
+    identity: Identity
+    stated_at: datetime
+    old: Name
+
+
+@dataclass(frozen=True, slots=True)
+class VisitMerged:
+    """Visit `old` is visit `visit` (which may be itself), and that is the patient's."""
+
+    identity: Identity
+    stated_at: datetime
+    visit: Name
+    old: Name
 
 
 @dataclass(frozen=True, slots=True)
 class VitalSign:
-    """One measured value in the unit of `vitals.codes`, beside what was sent."""
+    """One measured value in the unit of `vitals.codes`, beside what was sent. `is_shown`: plausible, not withdrawn."""
 
     vital: str
     value: Decimal
@@ -57,14 +100,26 @@ class VitalSign:
     sent_code: str
     sent_value: str
     sent_unit: str
+    is_shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownCode:
+    """A code of OBX-3 that no mapping knows."""
+
+    code: str
+    system: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
 class VitalsMeasured:
-    """Vital signs of one patient."""
+    """Vital signs of one patient, and the codes beside them that mean nothing to us."""
 
     identity: Identity
+    stated_at: datetime
     signs: tuple[VitalSign, ...]
+    unknown_codes: tuple[UnknownCode, ...] = ()
 
 
-Event = PatientMoved | VitalsMeasured
+Event = PatientDescribed | PatientMoved | PatientDeleted | PatientsMerged | VisitMerged | VitalsMeasured

@@ -1,11 +1,35 @@
 """Patients, where they are, and what was measured. PostgreSQL is the truth; Redis holds copies."""
 
-from typing import Self
+from datetime import UTC, datetime
+from typing import Final, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Count, F, Q
+from django.db.models.functions import Coalesce
+
+from vitals.coding import CodeMapping, UnmappedCode
+from vitals.nursing import Assignment, OxygenTarget
+from vitals.superseded import SupersededObservation
+
+__all__ = [
+    "Assignment",
+    "Bed",
+    "CodeMapping",
+    "Movement",
+    "Observation",
+    "OxygenTarget",
+    "Patient",
+    "PatientIdentifier",
+    "Stay",
+    "SupersededObservation",
+    "Unit",
+    "UnmappedCode",
+    "Visit",
+]
+
+LONG_AGO: Final = datetime(1900, 1, 1, tzinfo=UTC)  # before anything a message can state
 
 
 class Patient(models.Model):
@@ -16,6 +40,10 @@ class Patient(models.Model):
     birth_date = models.DateField(null=True, blank=True)
     sex = models.CharField(max_length=1, blank=True, help_text="HL7 table 0001")
     demographics_at = models.DateTimeField(help_text="Time of the message these details came from")
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="merged", help_text="The record that survived"
+    )
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="A29: nobody is in a bed after this")
 
     def __str__(self) -> str:
         return f"Patient {self.pk}"
@@ -98,6 +126,8 @@ class Visit(models.Model):
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="visits")
     authority = models.CharField(max_length=227, blank=True)
     number = models.CharField(max_length=100)
+    patient_at = models.DateTimeField(null=True, help_text="MSH-7 of the newest message that moved it to this patient")
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="merged")
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["number", "authority"], name="one_visit_per_number"),)
@@ -110,22 +140,35 @@ class Movement(models.Model):
     """What one ADT message said about a visit. A visit's stays follow from the set of these, in any arrival order."""
 
     class Kind(models.TextChoices):
-        ADMIT = "admit", "Admitted"  # A01
-        TRANSFER = "transfer", "Transferred"  # A02
+        ADMIT = "admit", "Admitted"  # A01, A04
+        TRANSFER = "transfer", "Transferred"  # A02, A06, A07, A10, A17
         DISCHARGE = "discharge", "Discharged"  # A03
+        CANCEL_ADMIT = "cancel_admit", "Admission cancelled"  # A11
+        CANCEL_TRANSFER = "cancel_transfer", "Transfer cancelled"  # A12
+        CANCEL_DISCHARGE = "cancel_discharge", "Discharge cancelled"  # A13
+        DELETE = "delete", "Visit deleted"  # A23
+        # What follows moves nobody: it is shown in the course of the visit.
+        EXPECTED = "expected", "Expected"  # A05, A14
+        TRANSFER_PENDING = "transfer_pending", "Transfer planned"  # A15
+        DISCHARGE_PENDING = "discharge_pending", "Discharge planned"  # A16
+        CANCEL_PENDING = "cancel_pending", "Plan cancelled"  # A25, A26, A27, A38
+        DEPARTED = "departed", "Left the ward for a while"  # A09, A21
+        RETURNED = "returned", "Came back"  # A22, A33
+        CLASS_CHANGED = "class_changed", "Class changed"  # A06, A07 without a location
 
     visit = models.ForeignKey(Visit, models.PROTECT, related_name="movements")
-    kind = models.CharField(max_length=10, choices=Kind)
+    kind = models.CharField(max_length=20, choices=Kind)
     occurred_at = models.DateTimeField(help_text="EVN-6, else EVN-2, else MSH-7; a discharge: PV1-45 first")
+    recorded_at = models.DateTimeField(
+        default=LONG_AGO, help_text="EVN-2, else MSH-7: of two statements about one moment the later holds"
+    )
     bed = models.ForeignKey(Bed, models.PROTECT, null=True, related_name="movements")
-    message_id = models.BigIntegerField(help_text="The inbound message it came in")
+    prior_bed = models.ForeignKey(Bed, models.PROTECT, null=True, related_name="+", help_text="PV1-6")
+    message_id = models.BigIntegerField(db_index=True, help_text="The inbound message it came in")
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=["visit", "occurred_at", "kind", "bed"], name="movement_once"),
-            models.UniqueConstraint(
-                fields=["visit", "occurred_at", "kind"], condition=Q(bed=None), name="movement_nowhere_once"
-            ),
+            models.UniqueConstraint("visit", "occurred_at", "kind", Coalesce("bed", 0), name="movement_once"),
         )
 
     def __str__(self) -> str:
@@ -139,6 +182,9 @@ class Stay(models.Model):
     bed = models.ForeignKey(Bed, models.PROTECT, related_name="stays")
     from_at = models.DateTimeField()
     to_at = models.DateTimeField(null=True, blank=True)
+    message_id = models.BigIntegerField(default=0, help_text="The inbound message that opened it")
+    is_inferred = models.BooleanField(default=False, help_text="No message said that it began then")
+    is_disputed = models.BooleanField(default=False, help_text="PV1-6 named another bed than the one before")
 
     class Meta:
         ordering = ("from_at",)
@@ -154,6 +200,11 @@ class Stay(models.Model):
         return f"Visit {self.visit_id} in {self.bed_id}"
 
 
+class ShownObservations(models.Manager["Observation"]):
+    def get_queryset(self) -> models.QuerySet["Observation"]:
+        return super().get_queryset().filter(is_shown=True)
+
+
 class Observation(models.Model):
     """One vital sign of one patient at one time, in the unit of `vitals.codes`, beside what was sent."""
 
@@ -162,19 +213,29 @@ class Observation(models.Model):
         UNVERIFIED = "R", "Not verified"
         PRELIMINARY = "P", "Preliminary"
         CORRECTED = "C", "Corrected"
+        DELETED = "D", "Deleted by the sender"
+        WRONG = "W", "Of another patient"
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="observations")
-    vital = models.CharField(max_length=10, help_text="hr, sbp, dbp, map, spo2, rr or temp")
+    vital = models.CharField(max_length=10, help_text="hr, sbp, dbp, map, spo2, rr, temp, o2, fio2 or acvpu")
     value = models.DecimalField(max_digits=8, decimal_places=2)
     observed_at = models.DateTimeField(help_text="OBX-14, else OBR-7, else MSH-7")
     status = models.CharField(max_length=1, choices=Status)
+    stated_at = models.DateTimeField(
+        default=LONG_AGO, help_text="MSH-7: of two equal statuses the later statement holds"
+    )
+    is_shown = models.BooleanField(default=True, help_text="Neither withdrawn nor implausible")
     sub_id = models.CharField(max_length=40, blank=True, help_text="OBX-4")
     sent_code = models.CharField(max_length=64, help_text="OBX-3.1")
     sent_value = models.CharField(max_length=40)
     sent_unit = models.CharField(max_length=40, blank=True)
-    message_id = models.BigIntegerField(help_text="The inbound message it came in")
+    message_id = models.BigIntegerField(db_index=True, help_text="The inbound message it came in")
+
+    objects = ShownObservations()
+    everything = models.Manager["Observation"]()
 
     class Meta:
+        base_manager_name = "everything"
         constraints = (
             # Also serves "the latest of each vital of patient X".
             models.UniqueConstraint(fields=["patient", "vital", "observed_at", "sub_id"], name="observation_once"),

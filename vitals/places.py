@@ -1,36 +1,14 @@
-"""Visits, beds and units by the names senders give them."""
+"""Beds and units by the names senders give them, and who is there."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
 from django.db import connection
 from django.utils.text import slugify
 
 from epicops.bulk import columns_of
 from vitals.events import Location
-from vitals.models import Bed, Unit, Visit
-
-
-def resolve_visits(wanted: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
-    """Return the visit id of each (number, authority), opening visits of the given patients where unknown."""
-    found = _find_visits(wanted)
-    missing = {key: patient_id for key, patient_id in wanted.items() if key not in found}
-    if missing:
-        created = Visit.objects.bulk_create(
-            Visit(patient_id=patient_id, number=number, authority=authority)
-            for (number, authority), patient_id in missing.items()
-        )
-        found |= {(visit.number, visit.authority): visit.pk for visit in created}
-    return found
-
-
-def _find_visits(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT v.number, v.authority, v.id FROM vitals_visit v
-               JOIN unnest(%s::text[], %s::text[]) AS wanted(number, authority) USING (number, authority)""",
-            columns_of(keys, 2),
-        )
-        return {(number, authority): visit_id for number, authority, visit_id in cursor.fetchall()}
+from vitals.models import Bed, Unit
 
 
 def current_beds(patient_ids: set[int]) -> set[int]:
@@ -42,6 +20,30 @@ def current_beds(patient_ids: set[int]) -> set[int]:
             [list(patient_ids)],
         )
         return {row[0] for row in cursor.fetchall()}
+
+
+def patients_of(visit_ids: Collection[int]) -> set[int]:
+    """Return the ids of these visits' patients."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT patient_id FROM vitals_visit WHERE id = ANY(%s)", [list(visit_ids)])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def visits_of(patient_ids: Iterable[int]) -> set[int]:
+    """Return the ids of these patients' visits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM vitals_visit WHERE patient_id = ANY(%s)", [list(patient_ids)])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def delete_patients(deleted: Mapping[int, datetime]) -> None:
+    """Note that these persons were deleted (A29); their rows stay, for the audit."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE vitals_patient p SET deleted_at = greatest(p.deleted_at, n.at)
+               FROM unnest(%s::bigint[], %s::timestamptz[]) AS n(id, at) WHERE p.id = n.id""",
+            columns_of(deleted.items(), 2),
+        )
 
 
 def resolve_beds(locations: Collection[Location]) -> dict[Location | None, int]:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from django.db.models import Avg, DateTimeField, F, Func, Max, Min, QuerySet, Value
 
-from vitals.cache import SHOWN
 from vitals.codes import VITALS
+from vitals.documents import SHOWN
 from vitals.models import Observation
 
 WINDOW: Final = timedelta(hours=24)

@@ -8,6 +8,7 @@ urlpatterns = [
     path("units/<int:unit_id>/", views.board, name="board"),
     path("units/<int:unit_id>/cells/", views.board_cells, name="board-cells"),
     path("units/<int:unit_id>/unattended/", views.board_unattended, name="board-unattended"),
+    path("units/<int:unit_id>/handover/", views.handover, name="handover"),
     path("beds/<slug:key>/", views.bed, name="bed"),
     path("beds/<slug:key>/cells/", views.bed_cells, name="bed-cells"),
     path("beds/<slug:key>/unattended/", views.bed_unattended, name="bed-unattended"),

@@ -15,7 +15,7 @@ from audit.models import AuditEvent
 from epicops.passive import passive
 from epicops.portal import HYPERSPACE, PortalRequest, portal_required
 from vitals.board import Board, Row, read_board, read_rows
-from vitals.cache import SHOWN
+from vitals.documents import SHOWN
 from vitals.models import Bed, Movement, Unit
 from vitals.polling import entity_tag, held_tag, is_continued
 from vitals.trend import read_history
@@ -46,6 +46,14 @@ def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Show the board as browsers without JavaScript reload it by themselves."""
     shown = open_board(request, unit_id)
     return render(request, "hyperspace/board.html", board_context(request, shown))
+
+
+@portal_required(HYPERSPACE)
+@require_safe
+def handover(request: PortalRequest, unit_id: int) -> HttpResponse:
+    """Show the ward's patients as a sheet to print: who printed it, and how old each reading was."""
+    shown = open_board(request, unit_id)
+    return render(request, "hyperspace/handover.html", board_context(request, shown))
 
 
 @passive

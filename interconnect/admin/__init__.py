@@ -1,6 +1,17 @@
-"""The operators' pages for messages and dead letters."""
+"""The operators' pages for messages, dead letters, failures, refused frames and feeds."""
 
 from interconnect.admin.dead_letters import DeadLetterAdmin
+from interconnect.admin.discard import DiscardAdmin
+from interconnect.admin.failures import FailureGroupAdmin
+from interconnect.admin.feeds import FeedAdmin
 from interconnect.admin.messages import InboundMessageAdmin
+from interconnect.admin.refused import RefusedFrameAdmin
 
-__all__ = ["DeadLetterAdmin", "InboundMessageAdmin"]
+__all__ = [
+    "DeadLetterAdmin",
+    "DiscardAdmin",
+    "FailureGroupAdmin",
+    "FeedAdmin",
+    "InboundMessageAdmin",
+    "RefusedFrameAdmin",
+]

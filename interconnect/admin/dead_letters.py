@@ -1,6 +1,6 @@
 """Dead letters: read why a message could not be applied, and have it delivered again."""
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -12,34 +12,67 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from epicops.admin_site import ReadOnlyModelAdmin, badge, timestamp
-from interconnect.admin.filters import DeadSenderFilter, DeadTypeFilter, ErrorFilter, StateFilter
+from epicops.admin_site import badge, timestamp
+from interconnect.admin.discard import discard_letters
+from interconnect.admin.edit import EDIT, edit, revisions
+from interconnect.admin.filters import (
+    DeadSenderFilter,
+    DeadTypeFilter,
+    DiscardFilter,
+    ErrorFilter,
+    GroupFilter,
+    StateFilter,
+)
 from interconnect.admin.messages import message_panels, sender
 from interconnect.admin.replay import replay
+from interconnect.admin.search import LetterSearchFilter, SearchedAdmin
 from interconnect.models import DeadLetter, DeadLetterQuerySet, InboundMessage
 
 REPLAYS = Prefetch("message__replays", InboundMessage.objects.only("id", "status", "replay_of"))
 
 
+class Act(Protocol):
+    """What is done with dead letters: confirmed first, then done, then back to the page it was asked on."""
+
+    def __call__(self, request: HttpRequest, letters: DeadLetterQuerySet, back: str) -> HttpResponse: ...
+
+
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
+class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
     list_display = ("when", "error", "sent", "outcome")
-    list_filter = (StateFilter, ErrorFilter, DeadTypeFilter, DeadSenderFilter)
+    list_filter = (
+        StateFilter,
+        LetterSearchFilter,
+        GroupFilter,
+        DiscardFilter,
+        ErrorFilter,
+        DeadTypeFilter,
+        DeadSenderFilter,
+    )
     list_select_related = ("message",)
-    actions = ("replay_selected",)
+    actions = ("replay_selected", "discard_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         return super().get_queryset(request).defer("message__raw").prefetch_related(REPLAYS)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.replay_one)
-        return [path("<int:pk>/replay/", view, name="interconnect_deadletter_replay"), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/replay/", view(self.replay_one), name="interconnect_deadletter_replay"),
+            path("<int:pk>/edit/", view(edit), name="interconnect_deadletter_edit"),
+            path("<int:pk>/discard/", view(self.discard_one), name="interconnect_deadletter_discard"),
+            *super().get_urls(),
+        ]
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.replay_deadletter")
 
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.discard_deadletter")
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if request.method == "POST" and not self.has_replay_permission(request):
+        action = request.POST.get("action")
+        if action and action not in self.get_actions(request):
             raise PermissionDenied
         return super().changelist_view(request, extra_context)
 
@@ -47,19 +80,36 @@ class DeadLetterAdmin(ReadOnlyModelAdmin[DeadLetter]):
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
         return replay(request, cast("DeadLetterQuerySet", queryset), back=request.get_full_path())
 
+    @admin.action(description="Discard selected", permissions=("discard",))
+    def discard_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        return discard_letters(request, cast("DeadLetterQuerySet", queryset), back=request.get_full_path())
+
     def replay_one(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Replay the letter whose page this was asked on, and return there."""
+        return self._act_on_one(request, pk, replay, may=self.has_replay_permission(request))
+
+    def discard_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Discard the letter whose page this was asked on, and return there."""
+        return self._act_on_one(request, pk, discard_letters, may=self.has_discard_permission(request))
+
+    def _act_on_one(self, request: HttpRequest, pk: int, act: Act, *, may: bool) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not self.has_replay_permission(request):
+        if not may:
             raise PermissionDenied
         letter = get_object_or_404(DeadLetter, pk=pk)
         page = reverse("admin:interconnect_deadletter_change", args=[letter.pk])
-        return replay(request, DeadLetter.objects.filter(pk=letter.pk), back=f"{page}?{request.GET.urlencode()}")
+        return act(request, DeadLetter.objects.filter(pk=letter.pk), back=f"{page}?{request.GET.urlencode()}")
 
     def opened(self, request: HttpRequest, obj: DeadLetter) -> dict[str, Any]:
-        may_replay = obj.state == DeadLetter.State.OPEN and self.has_replay_permission(request)
-        return message_panels(request, obj.message) | {"letter": obj, "may_replay": may_replay}
+        is_open = obj.state == DeadLetter.State.OPEN
+        return message_panels(request, obj.message) | {
+            "letter": obj,
+            "may_replay": is_open and self.has_replay_permission(request),
+            "may_edit": is_open and request.user.has_perms(EDIT),
+            "revisions": revisions(request, obj.message),
+            "may_discard": is_open and self.has_discard_permission(request),
+        }
 
     @admin.display(description="failed at")
     def when(self, letter: DeadLetter) -> SafeString:

@@ -1,7 +1,7 @@
 """Filters of the message and dead-letter lists."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -10,8 +10,10 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from epicops.admin_site import RecentValuesFilter
+from interconnect.failures import FailureGroup, FailureGroupQuerySet
 from interconnect.models import DeadLetter
 
+MAX_ID = 2**63 - 1
 State = DeadLetter.State
 REPLAYED = (State.REPLAYING, State.RESOLVED, State.FAILED_AGAIN)
 
@@ -51,6 +53,7 @@ class StateFilter(admin.SimpleListFilter):
         State.REPLAYING: (State.REPLAYING,),
         State.RESOLVED: (State.RESOLVED,),
         State.FAILED_AGAIN: (State.FAILED_AGAIN,),
+        State.DISCARDED: (State.DISCARDED,),
         "replayed": REPLAYED,
         "all": tuple(State),
     }
@@ -79,3 +82,56 @@ class StateFilter(admin.SimpleListFilter):
                 "query_string": changelist.get_query_string(**change),
                 "display": words,
             }
+
+
+class RowFilter(admin.SimpleListFilter):
+    """Rows that belong to the one that the address names; offered by links from that one's page only."""
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        chosen = self.value()
+        return [(chosen, f"#{chosen}")] if chosen else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not (chosen := self.value()):
+            return queryset
+        if not (chosen.isascii() and chosen.isdigit() and int(chosen) <= MAX_ID):
+            raise IncorrectLookupParameters
+        return queryset.filter(**{str(self.parameter_name): int(chosen)})
+
+
+class GroupFilter(RowFilter):
+    title = "failure"
+    parameter_name = "group"
+
+
+class DiscardFilter(RowFilter):
+    title = "discard"
+    parameter_name = "discard"
+
+
+class TriageFilter(admin.SimpleListFilter):
+    """Shows the failures that want somebody now unless asked for others."""
+
+    title = "state"
+    parameter_name = "triage"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        mine = ("mine", "Mine")
+        return [mine, *FailureGroup.State.choices, ("all", "All")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[FailureGroup]) -> QuerySet[FailureGroup]:
+        match self.value():
+            case None:
+                return cast("FailureGroupQuerySet", queryset).waiting()
+            case "mine":
+                return queryset.filter(owner=request.user.pk).exclude(state=FailureGroup.State.RESOLVED)
+            case "all":
+                return queryset
+            case state if state in FailureGroup.State.values:
+                return queryset.filter(state=state)
+        raise IncorrectLookupParameters
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        everything, *others = super().choices(changelist)
+        yield everything | {"display": "Waiting"}
+        yield from others

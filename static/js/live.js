@@ -7,7 +7,8 @@
   const STALE_AFTER = 300; // seconds; vitals/templatetags/hyperspace.py goes by the same
   const MISSES_SHOWN = 3;
   const ANSWER_WITHIN = 5000; // ms
-  const ENDED = [401, 403, 404];
+  const ENDED = [401, 403, 404, 423];
+  const STORES = { sessions: "Redis, which keeps the sessions, is away", database: "PostgreSQL is away" };
 
   const live = document.getElementById("live");
   if (!live) return;
@@ -19,7 +20,9 @@
   let clockOffset = Date.parse(live.dataset.now) - Date.now(); // ages go by the server's clock
   let lastAnswer = Date.now();
   let misses = 0;
+  let cause = "";
   let isPaused = false;
+  let pausedAt = 0;
   let timer = null;
 
   const now = () => Date.now() + clockOffset;
@@ -36,10 +39,11 @@
     for (const time of root.querySelectorAll("time[data-age]")) {
       const seconds = Math.max(0, Math.floor((now() - Date.parse(time.dateTime)) / 1000));
       const cell = time.closest("[data-cell]");
+      const limit = Number(cell.dataset.staleAfter) || STALE_AFTER;
       const text = ageText(seconds);
       if (time.textContent !== text) time.textContent = text;
-      cell.classList.toggle("stale", seconds > STALE_AFTER);
-      for (const mark of cell.querySelectorAll("[data-stale]")) mark.hidden = seconds <= STALE_AFTER;
+      cell.classList.toggle("stale", seconds > limit);
+      for (const mark of cell.querySelectorAll("[data-stale]")) mark.hidden = seconds <= limit;
     }
   }
 
@@ -78,7 +82,13 @@
     banner.hidden = true;
   }
 
-  function warn(text) {
+  // What is wrong, the worst first: each part of the chain that can die is named.
+  function warn() {
+    const feed = document.querySelector("#tile-feed.stale time");
+    let text = "";
+    if (isPaused) text = `Paused at ${clock(pausedAt)}. What you see may have changed.`;
+    else if (misses >= MISSES_SHOWN) text = `Not updating since ${clock(lastAnswer + clockOffset)}: ${cause}. What you see may have changed.`;
+    else if (feed) text = `No new readings on this unit since ${clock(Date.parse(feed.dateTime))}: the monitors, their feed or the worker may have stopped.`;
     if (banner.textContent !== text) banner.textContent = text; // announced once, not at every poll
     banner.hidden = !text;
   }
@@ -88,16 +98,19 @@
     if (date) clockOffset = date - Date.now();
     lastAnswer = Date.now();
     misses = 0;
-    warn("");
+    warn();
     state.textContent = "Live";
   }
 
-  function missed() {
+  function missed(why) {
     misses += 1;
-    if (misses < MISSES_SHOWN) return;
-    warn(`Not updating since ${clock(lastAnswer + clockOffset)}. What you see may have changed.`);
-    state.textContent = "Not updating";
+    cause = why;
+    warn();
+    if (misses >= MISSES_SHOWN) state.textContent = "Not updating";
   }
+
+  const refusal = (response) =>
+    STORES[response.headers.get("Epicops-Unavailable")] || `the server answers with error ${response.status}`;
 
   async function poll() {
     try {
@@ -113,9 +126,9 @@
         etag = response.headers.get("ETag");
       }
       if (response.ok || response.status === 304) answered(response);
-      else missed();
-    } catch {
-      missed();
+      else missed(refusal(response));
+    } catch (error) {
+      missed(error.name === "TimeoutError" ? "the server does not answer in time" : "the server cannot be reached");
     }
     schedule();
   }
@@ -132,15 +145,19 @@
 
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
+    pausedAt = now();
     pause.textContent = isPaused ? "Resume" : "Pause";
     state.textContent = isPaused ? "Paused" : "Live";
-    warn(isPaused ? `Paused at ${clock(now())}. What you see may have changed.` : "");
+    warn();
     resume();
   });
   document.addEventListener("visibilitychange", resume);
   window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // never an old page after "back"
 
-  const ticker = setInterval(() => showAges(live), 1000);
+  const ticker = setInterval(() => {
+    showAges(live);
+    warn();
+  }, 1000);
   pause.hidden = false;
   state.textContent = "Live";
   showAges(live);

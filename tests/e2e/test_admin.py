@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audit.models import AuditEvent
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.discard import discard
+from interconnect.models import DeadLetter, Discard, FailureGroup, InboundMessage
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 from tests.factories import PASSWORD
@@ -68,6 +69,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "no text": lambda: row_url(InboundMessage.objects.get(dead_letter__error_class="not-hl7")),
     "dead letters": lambda: reverse("admin:interconnect_deadletter_changelist") + "?state=all",
     "dead letter": lambda: row_url(DeadLetter.objects.filter(error_class="missing-field").latest("pk")),
+    "failures": lambda: reverse("admin:interconnect_failuregroup_changelist"),
+    "failure": lambda: row_url(FailureGroup.objects.latest("pk")),
+    "discards": lambda: reverse("admin:interconnect_discard_changelist"),
+    "discard": lambda: row_url(Discard.objects.get()),
     "events": lambda: reverse("admin:audit_auditevent_changelist"),
     "event": lambda: row_url(AuditEvent.objects.latest("pk")),
     "users": lambda: reverse("admin:sessions_app_user_changelist"),
@@ -76,10 +81,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "patient": lambda: row_url(Patient.objects.get()),
     "observations": lambda: reverse("admin:vitals_observation_changelist"),
 }
-OURS = ("index", "messages", "no text", "dead letters", "dead letter")
+OURS = ("index", "messages", "no text", "dead letters", "dead letter", "failures", "failure", "discard")
 
 
-def row_url(row: InboundMessage | DeadLetter | AuditEvent | Unit | Patient) -> str:
+def row_url(row: InboundMessage | DeadLetter | FailureGroup | Discard | AuditEvent | Unit | Patient) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
@@ -92,7 +97,9 @@ def test_every_page_is_accessible_fits_a_phone_and_obeys_the_policy(
     )
     drain()
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    sign_in(page, live_server, root())
+    administrator = root()
+    discard(DeadLetter.objects.filter(error_class="not-a-number"), by=administrator, reason="test", text="from a test")
+    sign_in(page, live_server, administrator)
 
     faults = {}
     for name in PAGES if scheme == "light" else OURS:
@@ -116,3 +123,24 @@ def faults_of(page: Page) -> list[str]:
 def violations(page: Page) -> list[dict[str, list[dict[str, str]]]]:
     found: list[dict[str, list[dict[str, str]]]] = Axe().run(page, options=WCAG).response["violations"]
     return found
+
+
+def test_a_letter_is_edited_with_the_keyboard_and_checked_while_typing(
+    page: Page, live_server: LiveServer, complaints: list[str]
+) -> None:
+    push(adt("A01", bed=""))
+    drain()
+    sign_in(page, live_server, root())
+    page.goto(live_server.url + row_url(DeadLetter.objects.get()))
+    page.get_by_role("link", name="Edit…").focus()
+    page.keyboard.press("Enter")
+    editor = page.get_by_label("One segment a line")
+
+    editor.fill(editor.input_value().replace("|I||", "|I|MED^427^427^EPICOPS|"))
+    expect(page.get_by_text("Can be read")).to_be_visible()
+    assert faults_of(page) == complaints == []
+    page.get_by_label("Why").fill("bed from the ward")
+    page.get_by_role("button", name="Keep as revision").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("A replay delivers this.")).to_be_visible()

@@ -122,20 +122,39 @@ def test_readings_age_and_go_stale_without_the_server(amara: Page) -> None:
     expect(cell).to_contain_text(re.compile(r"\[78\].*stale \d\d:\d\d\s+6 min", re.DOTALL), use_inner_text=True)
 
 
-def test_a_board_that_cannot_ask_says_so_and_recovers(amara: Page, stack: Stack) -> None:
+def test_a_board_that_cannot_ask_says_so_and_recovers(amara: Page) -> None:
     open_board(amara)
-    stack.sessions.kill()
+    amara.context.set_offline(True)
 
     expect(amara.get_by_role("alert")).to_have_text(re.compile(r"Not updating since \d\d:\d\d"), timeout=15_000)
-    stack.sessions.start()
+    amara.context.set_offline(False)
 
     expect(amara.get_by_role("alert")).to_be_hidden(timeout=10_000)
     expect(amara.get_by_text("Okafor, Amaka")).to_be_visible()
 
 
+def test_a_board_whose_feed_has_stopped_says_so(amara: Page, visit: Visit) -> None:
+    amara.clock.install(time=timezone.now())
+    open_board(amara)
+    expect(amara.get_by_role("alert")).to_be_hidden()
+
+    amara.clock.fast_forward("03:00")  # the server's clock has not moved: the page believes its own until it answers
+
+    expect(amara.get_by_role("alert")).to_have_text(re.compile(r"No new readings on this unit since \d\d:\d\d"))
+
+
+def test_a_board_goes_on_without_the_sessions_server(amara: Page, stack: Stack) -> None:
+    open_board(amara)
+
+    stack.sessions.kill()
+    amara.reload()
+
+    expect(amara.get_by_text("Okafor, Amaka")).to_be_visible()
+
+
 def test_a_session_that_ends_takes_the_patients_down(amara: Page) -> None:
     open_board(amara)
-    sessions_client().flushall()
+    sessions_client().delete(*sessions_client().keys("session:*"))
 
     expect(amara.get_by_role("link", name="Sign in again")).to_be_visible()
 
@@ -171,10 +190,12 @@ def test_every_page_is_accessible(amara: Page, live_server: LiveServer, scheme: 
     found["bed"] = violations(amara)
     amara.go_back()
     found["board"] = violations(amara)
+    amara.get_by_role("link", name="Hand-over sheet").click()
+    found["hand-over"] = violations(amara)
     amara.get_by_role("button", name="Sign out").click()
     found["login"] = violations(amara)
 
-    assert found == {"units": [], "bed": [], "board": [], "login": []}
+    assert found == {"units": [], "bed": [], "board": [], "hand-over": [], "login": []}
     assert complaints == []
 
 
@@ -186,6 +207,10 @@ def test_no_page_is_wider_than_the_screen(amara: Page, width: int) -> None:
     open_board(amara)
     assert overflow(amara) == 0
 
+    amara.get_by_role("link", name="Hand-over sheet").click()
+    assert overflow(amara) == 0
+
+    amara.get_by_role("link", name="Ward A").click()
     amara.get_by_role("link", name="427").click()
     assert overflow(amara) == 0
 

@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from epicops import acl, keys
 from epicops.embedded.stack import free_port
-from epicops.redis_client import connect, sessions_client
+from epicops.redis_client import connect
 from interconnect.models import InboundMessage
-from sessions_app.backend import SessionStore
 from tests.builders import adt, oru
 from tests.processes import ManageProcess
 from tests.redis_servers import RedisServer, lines
@@ -36,6 +34,14 @@ ALLOWED = {
         "HSET {interconnect:queue}:ctl paused 1",
         "EVAL x 1 interconnect:queue",
         "SCAN 0",
+        "INFO server",
+        "GET sessions:generation",
+        "SET sessions:generation 1",
+        "SADD sessions:unregistered x",
+        "SMEMBERS sessions:unregistered",
+        "EVAL x 2 patient:a:vitals {patient:a:vitals}:meta",
+        "HGETALL {interconnect:queue}:alive",
+        "TIME",
     ],
     "worker": [
         "EVAL x 4 interconnect:queue {interconnect:queue}:inflight {interconnect:queue}:ctl {interconnect:queue}:t",
@@ -44,8 +50,18 @@ ALLOWED = {
         "HSET {interconnect:queue}:ctl token t",
         "INFO replication",
         "WAIT 1 100",
+        "EVAL x 1 {interconnect:queue}:alive",
+        "HSET {interconnect:queue}:canary at 1",
+        "EVAL x 2 patient:a:vitals {patient:a:vitals}:meta",
     ],
-    "ingest": ["LPUSH interconnect:queue m", "LLEN interconnect:queue", "WAIT 1 100"],
+    "ingest": [
+        "LPUSH interconnect:queue m",
+        "LLEN interconnect:queue",
+        "WAIT 1 100",
+        "INFO replication",
+        "EVAL x 1 {interconnect:queue}:alive",
+        "HDEL {interconnect:queue}:alive x",
+    ],
     "monitor": ["INFO", "LLEN interconnect:queue", "TTL session:s", "MEMORY USAGE session:s", "SLOWLOG LEN"],
     "admin": ["CONFIG GET maxmemory", "ACL SETUSER x", "CLIENT KILL USER web", "GET anything"],
     "replica": ["PSYNC ? -1", "REPLCONF ACK 0"],
@@ -71,7 +87,6 @@ FORBIDDEN = {
         "DEL interconnect:queue",
         "HGETALL session:s",
         "GET patient:a:vitals",
-        "EVAL x 0",
     ],
     "monitor": [
         "HGETALL session:s",
@@ -142,21 +157,6 @@ def test_no_password_is_in_the_file() -> None:
     text = acl.render(acl.USERS, PASSWORDS)
 
     assert not [name for name, password in PASSWORDS.items() if password in text]
-
-
-def test_a_session_lives_and_ends_as_web(guarded: RedisServer, settings: LazySettings) -> None:
-    settings.EPICOPS_REDIS_SESSIONS_URL = url_of(guarded, "web")
-    sessions_client.cache_clear()
-    try:
-        store = SessionStore()
-        store["role"] = "nurse"
-        store.create()
-        assert store.touch()
-        assert SessionStore(store.session_key)["role"] == "nurse"
-        store.delete()
-        assert not store.exists(store.session_key)
-    finally:
-        sessions_client.cache_clear()
 
 
 @pytest.mark.slow

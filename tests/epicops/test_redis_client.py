@@ -1,6 +1,5 @@
 """Clients on real TLS servers (Debian's Redis 7.0): what is refused, how fast, and what the logs say."""
 
-import asyncio
 import socket
 import ssl
 import time
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
@@ -72,23 +70,6 @@ def test_a_client_with_our_certificate_speaks_tls_13(secured: Secured) -> None:
 
     assert connection._sock.version() == "TLSv1.3"
     assert connection._sock.context is tls.client_context(*files)
-
-
-def test_the_asyncio_client_uses_the_pinned_context_too(secured: Secured, settings: LazySettings) -> None:
-    settings.EPICOPS_REDIS_QUEUE_URL = secured.url()
-
-    async def version() -> str:
-        async with redis_client.async_queue_client() as client:
-            await client.ping()
-            connection: Any = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
-            context = connection.ssl_context
-            files = context.ca_certs, context.certfile, context.keyfile
-            assert context.context is tls.client_context(*files)
-            version: str = connection._writer.get_extra_info("ssl_object").version()
-            await connection.disconnect()
-            return version
-
-    assert asyncio.run(version()) == "TLSv1.3"
 
 
 def test_no_system_ca_is_trusted(secured: Secured) -> None:

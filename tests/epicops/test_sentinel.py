@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from epicops import keys
 from epicops.embedded.tier import Tier
 from epicops.redis_client import connect, queue_client, sessions_client
-from sessions_app.backend import SessionStore, SessionsUnavailable
+from sessions_app.backend import SessionsUnavailable
 from tests.factories import bed
 from tests.load import SenderLoad
 from vitals.cache import read_beds
@@ -106,19 +106,6 @@ def test_a_switchover_without_a_level_replica_changes_nothing(
 
     assert tier.primary("cache") is primary
     assert primary.client().set("patient:bed1:vitals", "{}")
-
-
-def test_a_session_goes_on_and_an_ended_one_stays_ended(tier: Tier) -> None:
-    kept, ended = SessionStore(), SessionStore()
-    kept.create()
-    ended.create()
-    ended.delete()
-
-    tier.primary("sessions").kill()
-    until(kept.touch)
-
-    assert kept.exists(kept.session_key)
-    assert not ended.exists(ended.session_key)
 
 
 @pytest.mark.django_db

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import hl7
 import pytest
 
-from interconnect.ack import Error, acknowledge, header, wants_answer
+from interconnect.ack import Error, acknowledge, header, reply
 
 ADT = b"MSH|^~\\&|EPIC|HOSP|OPS|RECV|20240102030405||ADT^A01^ADT_A01|00MSG-7|T|2.5.1||||||8859/1\rPID|1\r"
 ERROR = Error("101", "MSH-10 is empty", ("MSH", "1", "10"))
@@ -112,17 +112,38 @@ def test_the_header_ends_with_its_line(end: bytes) -> None:
     assert segments(acknowledge(b"MSH|^~\\&|A|B|C|D|1||ADT^A01|77" + end + b"PID|1", "AA"))[b"MSA"] == b"MSA|AA|77"
 
 
+def asking(accept: str, application: str) -> bytes:
+    return f"MSH|^~\\&|A|B|C|D|1||ADT^A01|9|P|2.5|||{accept}|{application}\r".encode()
+
+
 @pytest.mark.parametrize(
-    ("raw", "wants"),
+    ("accept", "application", "stored", "failed"),
     [
-        (ADT, True),
-        (b"", True),
-        (ADT.replace(b"ADT^A01^ADT_A01", b"ACK^A01^ACK"), False),
-        (ADT.replace(b"PID|1", b"MSA|AA|1"), False),
-        (b"MSH|^~\\&|A|B|C|D|1||ADT^A01|9|P|2.5|||NE|NE\r", False),
-        (b"MSH|^~\\&|A|B|C|D|1||ADT^A01|9|P|2.5|||AL|NE\r", True),
-        (b"MSH|^~\\&|A|B|C|D|1||ADT^A01|9|P|2.5|||NE|\r", True),
+        ("", "", b"AA", b"AE"),
+        ("", "AL", b"AA", b"AE"),
+        ("AL", "NE", b"CA", b"CE"),
+        ("AL", "AL", b"CA", b"CE"),
+        ("SU", "", b"CA", None),
+        ("ER", "", None, b"CE"),
+        ("NE", "", b"AA", b"AE"),
+        ("NE", "AL", b"AA", b"AE"),
+        ("NE", "SU", b"AA", None),
+        ("NE", "ER", None, b"AE"),
+        ("NE", "NE", None, None),
+        ("XX", "YY", b"AA", b"AE"),
     ],
 )
-def test_only_senders_that_wait_are_answered(raw: bytes, wants: bool) -> None:  # noqa: FBT001
-    assert wants_answer(raw) is wants
+def test_senders_hear_what_they_asked_for(accept: str, application: str, stored: bytes, failed: bytes) -> None:
+    answers = [reply(asking(accept, application), code) for code in ("AA", "AE")]
+
+    codes = [answer and fields(segments(answer)[b"MSA"])[1] for answer in answers]
+    assert codes == [stored, failed]
+
+
+@pytest.mark.parametrize("raw", [ADT.replace(b"ADT^A01^ADT_A01", b"ACK^A01^ACK"), ADT.replace(b"PID|1", b"MSA|AA|1")])
+def test_an_acknowledgment_is_never_acknowledged(raw: bytes) -> None:
+    assert [reply(raw, code) for code in ("AA", "AE", "AR")] == [None, None, None]
+
+
+def test_what_is_not_hl7_is_answered() -> None:
+    assert reply(b"", "AR", error=ERROR) is not None

@@ -6,13 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from epicops import keys
-from epicops.embedded.stack import Stack
-from epicops.redis_client import queue_client
 from interconnect.ack import acknowledge
 from interconnect.mllp import READ_SIZE, Frame, Framer, wrap
-from interconnect.mllp_client import MLLPSender, acknowledged, control_id_of
-from tests.processes import ManageProcess
+from interconnect.mllp_client import MLLPSender, acknowledged
 
 
 class Receiver:
@@ -145,31 +141,3 @@ def test_a_receiver_that_is_not_there_yet_loses_nothing(receiver: Receiver) -> N
 @pytest.mark.parametrize("answer", [b"", b"MSH|^~\\&|\rERR|x\r", b"MSA", b"MSA|"])
 def test_an_answer_without_a_code_says_nothing(answer: bytes) -> None:
     assert acknowledged(answer) == (b"", b"")
-
-
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_every_message_survives_the_queue_and_the_listener_being_killed(
-    manage: Callable[..., ManageProcess], stack: Stack
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    listener = manage("listen_mllp", "--port", str(port))
-    listener.wait_for('"listening"')
-    sender = MLLPSender("127.0.0.1", port)
-    for number in range(3000):
-        sender.send(message(number))
-
-    pump_until(sender, lambda: sender.counts.accepted > 500)
-    stack.queue.kill()
-    pump_until(sender, lambda: sender.counts.resent > 0)
-    stack.queue.start()
-    pump_until(sender, lambda: sender.counts.accepted > 1000)
-    listener.kill()
-    manage("listen_mllp", "--port", str(port)).wait_for('"listening"')
-    pump_until(sender, lambda: not sender.pending)
-    sender.close()
-
-    queued = [control_id_of(raw) for raw in queue_client().lrange(keys.QUEUE, 0, -1)[::-1]]  # type: ignore[arg-type]  # bytes
-    assert sender.counts.accepted == 3000
-    assert list(dict.fromkeys(queued)) == [control_id_of(message(number)) for number in range(3000)]

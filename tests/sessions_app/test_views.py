@@ -73,7 +73,7 @@ def test_nobody_is_sent_to_another_site(client: Client) -> None:
 
 def test_an_ended_session_is_explained(client: Client) -> None:
     factories.signed_in(client, factories.amara())
-    sessions_client().flushall()
+    sessions_client().delete(keys.session(session_id(client)))
 
     response = client.get("/hyperspace/", follow=True)
 

@@ -1,16 +1,23 @@
 """Wards and patients in the operators' admin."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
+from django_redis import get_redis_connection
 
 from audit.models import AuditEvent
+from epicops import keys
 from interconnect.apply import apply_batch
 from interconnect.delivery import Delivery
 from interconnect.queue import uuid7
+from tests import factories
 from tests.builders import adt, oru
 from tests.operators import root, staff
-from vitals.models import Patient
+from vitals.codes import local_codes
+from vitals.models import OxygenTarget, Patient, UnmappedCode
 
 pytestmark = pytest.mark.django_db
 
@@ -64,3 +71,42 @@ def test_a_ward_keeps_the_code_its_messages_use(client: Client) -> None:
 
     unit.refresh_from_db()
     assert (unit.name, unit.code) == ("Medical", "MED")
+
+
+def test_an_unmapped_code_is_offered_until_it_is_mapped(client: Client) -> None:
+    client.force_login(root())
+    UnmappedCode.objects.create(code="5", label="BP", count=7, seen_at=now(), message_id=1)
+    listing = reverse("admin:vitals_unmappedcode_changelist")
+    assert "?code=5&amp;system=" in client.get(listing).content.decode()
+
+    answer = client.post(
+        reverse("admin:vitals_codemapping_add"), {"code": "5", "system": "", "vital": "bp", "unit": ""}
+    )
+
+    assert answer.status_code == 302
+    assert local_codes()[("5", "")].vital == "bp"
+    assert "?code=5" not in client.get(listing).content.decode()
+    assert AuditEvent.objects.filter(code="codemapping.add").count() == 1
+
+
+def test_an_oxygen_target_has_an_author_and_a_time_and_stays(client: Client) -> None:
+    client.force_login(root())
+    patient = Patient.objects.get()
+
+    client.post(reverse("admin:vitals_oxygentarget_add"), {"patient": patient.pk, "scale": 2})
+
+    target = OxygenTarget.objects.get()
+    assert (target.scale, target.decided_by.get_username()) == (2, "root")
+    assert now() - target.decided_at < timedelta(minutes=1)
+    assert client.post(reverse("admin:vitals_oxygentarget_change", args=[target.pk]), {"scale": 1}).status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_assignment_made_in_the_admin_is_in_redis_at_once(client: Client) -> None:
+    client.force_login(root())
+    amara, patient = factories.amara(), Patient.objects.get()
+    start = {"from_at_0": "2026-01-01", "from_at_1": "07:00:00", "to_at_0": "", "to_at_1": ""}
+
+    client.post(reverse("admin:vitals_assignment_add"), {"nurse": amara.pk, "patient": patient.pk} | start)
+
+    assert get_redis_connection("default").sismember(keys.patients_of_nurse(amara.pk), patient.pk)

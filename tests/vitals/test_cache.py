@@ -1,18 +1,25 @@
 """Vitals of beds: the wire form, the fallback and what never replaces what."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.cache import cache as django_cache
+from django.db import connection, connections
 from django_redis import get_redis_connection
 from pytest_django import DjangoAssertNumQueries
 
 from epicops.breaker import Breaker
 from epicops.embedded.stack import Stack
+from tests import factories
 from tests.builders import adt, drain, oru, push
-from vitals import cache
-from vitals.cache import Source, read_beds
-from vitals.models import Bed
+from tests.processes import ManageProcess
+from vitals import cache, documents, fence
+from vitals.cache import read_beds, write_through
+from vitals.counts import Layer, Result, Subject, counts
+from vitals.documents import Source
+from vitals.models import Bed, Observation
 
 KEY = "patient:bed427:vitals"
 
@@ -37,7 +44,7 @@ def test_the_worker_writes_the_documented_form(bed: Bed) -> None:
     raw = get_redis_connection("default").get(KEY)
 
     assert raw.startswith(b'{"hr":78,"bp":"120/80",')
-    assert 0 < get_redis_connection("default").ttl(KEY) <= cache.TTL
+    assert 0 < get_redis_connection("default").pttl(KEY) <= fence.TTL
 
 
 def test_a_hit_asks_postgresql_nothing(bed: Bed, django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -69,21 +76,170 @@ def test_a_ward_of_misses_is_one_query(bed: Bed, django_assert_num_queries: Djan
 
 
 def test_a_late_fill_does_not_replace_a_newer_document(bed: Bed) -> None:
-    stale = cache.load_documents([bed.pk])[bed.pk]
+    django_cache.delete(KEY)
+    token, _ = fence.take_leases({bed.key: b""})
+    late = documents.load([bed.pk]).values()
     push(oru(minutes=5, hr=140))
     drain()
 
-    cache._fill({KEY: stale})
+    fence.write(late, token)
 
     assert texts(bed)["hr"] == "140"
+
+
+def test_an_older_reading_that_arrives_late_changes_nothing(bed: Bed) -> None:
+    push(oru(minutes=9, hr=140), oru(minutes=5, hr=99))
+    drain()
+
+    assert texts(bed)["hr"] == "140"
+
+
+def test_a_refused_write_is_counted(bed: Bed) -> None:
+    before = counts[Subject("vitals", Layer.REDIS, Result.REFUSED)]
+
+    fence.write(documents.load([bed.pk]).values(), token="lost")
+
+    assert counts[Subject("vitals", Layer.REDIS, Result.REFUSED)] == before + 1
+
+
+def test_the_version_counts_an_older_transaction_that_commits_later(bed: Bed) -> None:
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; UPDATE vitals_observation SET value = 99 WHERE vital = 'hr'")
+            Bed.objects.update(label="later")  # a younger transaction ends first
+            before = documents.load([bed.pk])[bed.pk]
+            cursor.execute("COMMIT")
+    finally:
+        other.close()
+
+    after = documents.load([bed.pk])[bed.pk]
+
+    assert (before.document["hr"], after.document["hr"]) == (78, 99)
+    assert before.version < after.version
+
+
+def test_fifty_threads_on_one_cold_key_are_one_database_read(bed: Bed) -> None:
+    django_cache.delete(KEY)
+    before = loads()
+
+    def read(_: int) -> str:
+        try:
+            return read_beds([bed])[bed.pk].readings[0].text
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(50) as threads:
+        seen = set(threads.map(read, range(50)))
+
+    assert seen == {"78"}
+    assert loads() - before == 1
+
+
+def loads() -> int:
+    """How many beds readers have taken from PostgreSQL."""
+    return counts[Subject("vitals", Layer.DATABASE, Result.HIT)]
+
+
+READER = """
+import time
+from vitals import fence
+from vitals.cache import read_beds
+from vitals.models import Bed
+bed, until, seen = Bed.objects.get(key="bed427"), time.monotonic() + 1.5, 0
+while time.monotonic() < until:
+    written = int(fence.client().get("test:written"))
+    shown = int(read_beds([bed])[bed.pk].readings[0].text)
+    assert shown >= written, (shown, written)
+    seen += 1
+print("reads", seen)
+"""
+
+
+@pytest.mark.slow
+def test_four_processes_never_read_older_than_what_was_written_through(
+    bed: Bed, manage: Callable[..., ManageProcess]
+) -> None:
+    client = fence.client()
+    client.set("test:written", 0)
+    readers = [manage("shell", "-c", READER) for _ in range(4)]
+    value = 100
+    while any(reader.is_running for reader in readers):
+        value += 1
+        Observation.objects.filter(vital="hr").update(value=value)  # a correction: its time stays
+        if value % 5 == 0:
+            client.delete(KEY)  # as an eviction or expiry does
+        else:
+            write_through([bed.pk])
+            client.set("test:written", value)
+
+    assert [reader.wait() for reader in readers] == [0, 0, 0, 0], readers[0].stderr
+
+
+def test_a_document_of_another_visit_is_replaced_at_once(bed: Bed) -> None:
+    old = get_redis_connection("default").get(KEY)
+    push(adt("A03", minutes=30), adt("A01", "00999", minutes=40), oru("00999", minutes=41, hr=61))
+    drain()
+    get_redis_connection("default").set(KEY, old, ex=60)  # as after a crash between commit and write-through
+    visit = bed.stays.get(to_at=None).visit_id
+
+    sources = [read_beds([bed], {bed.pk: visit})[bed.pk].source for _ in range(2)]
+
+    assert sources == [Source.DATABASE, Source.CACHE]
+    assert texts(bed) == {"hr": "61"}
+
+
+def test_what_could_not_be_written_is_written_with_the_next_commit(bed: Bed, stack: Stack) -> None:
+    stack.cache.kill()
+    write_through([bed.pk])
+    stack.cache.start()
+    cache.breaker = Breaker("cache")
+
+    write_through([])
+
+    assert get_redis_connection("default").get(KEY) is not None
+
+
+def test_a_bed_without_readings_is_remembered_briefly(bed: Bed) -> None:
+    empty = factories.bed("bed999", bed.unit)
+
+    sources = [read_beds([empty])[empty.pk].source for _ in range(2)]
+
+    assert sources == [Source.DATABASE, Source.CACHE]
+    assert 0 < get_redis_connection("default").pttl("patient:bed999:vitals") <= fence.EMPTY_TTL
 
 
 @pytest.mark.parametrize("poison", [b"00427", b"{", b"[]", b'"x"', b'{"hr":1}', b'{"hr":1,"at":{},"encounter":1}', b""])
 def test_a_poisoned_document_is_a_miss(bed: Bed, poison: bytes) -> None:
     get_redis_connection("default").set(KEY, poison, ex=60)
+    before = counts[Subject("vitals", Layer.REDIS, Result.POISON)]
 
-    assert read_beds([bed])[bed.pk].source is Source.DATABASE
+    sources = [read_beds([bed])[bed.pk].source for _ in range(2)]
+
+    assert sources == [Source.DATABASE, Source.CACHE]
     assert texts(bed)["bp"] == "120/80"
+    assert counts[Subject("vitals", Layer.REDIS, Result.POISON)] == before + 1
+
+
+def test_a_key_of_another_type_is_replaced(bed: Bed) -> None:
+    get_redis_connection("default").delete(KEY)
+    get_redis_connection("default").lpush(KEY, "x")
+
+    sources = [read_beds([bed])[bed.pk].source for _ in range(2)]
+
+    assert sources == [Source.DATABASE, Source.CACHE]
+
+
+def test_every_bed_of_a_board_is_counted(bed: Bed) -> None:
+    beds = [bed, factories.bed("bed998", bed.unit)]
+    read_beds(beds)
+    read_beds(beds)
+    before = dict(counts)
+
+    read_beds(beds)
+
+    moved = {subject.result: counts[subject] - before[subject] for subject in before if subject.layer is Layer.REDIS}
+    assert (moved[Result.HIT], moved[Result.NEGATIVE]) == (1, 1)
 
 
 def test_a_document_written_by_redis_cli_is_read(bed: Bed) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.builders import adt, drain, oru, push
+from tests.builders import adt, drain, merge, oru, push
 from vitals.models import Bed, Observation, Patient, PatientIdentifier, Stay, Visit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,7 +118,14 @@ def test_one_bad_value_does_not_lose_the_others() -> None:
     assert set(Observation.objects.values_list("vital", flat=True)) == {"hr", "rr"}
 
 
-@pytest.mark.parametrize("make", [lambda number: adt("A01", f"M{number}", bed=f"{number}"), lambda n: oru(f"M{n}")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda number: adt("A01", f"M{number}", bed=f"{number}"),
+        lambda number: oru(f"M{number}"),
+        lambda number: merge("A45", f"M{number}", "x", visit=f"VM{number}", old_visit=f"VM{number}", minutes=3),
+    ],
+)
 def test_the_number_of_queries_does_not_grow_with_the_batch(make: Callable[[int], bytes]) -> None:
     def queries(messages: list[bytes]) -> int:
         push(*messages)
@@ -130,3 +137,16 @@ def test_the_number_of_queries_does_not_grow_with_the_batch(make: Callable[[int]
     drain()
 
     assert queries([make(1)]) == queries([make(number) for number in range(60)])
+
+
+def test_the_number_of_queries_does_not_grow_with_the_merges() -> None:
+    def queries(numbers: range) -> int:
+        push(*(adt("A01", f"OLD{number}", bed="427") for number in numbers))
+        push(*(oru(f"{name}{number}") for number in numbers for name in ("OLD", "NEW")))
+        drain()
+        push(*(merge("A40", f"NEW{number}", f"OLD{number}", minutes=3) for number in numbers))
+        with CaptureQueriesContext(connection) as captured:
+            drain()
+        return len(captured)
+
+    assert queries(range(1)) == queries(range(1, 60))

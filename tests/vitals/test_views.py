@@ -53,7 +53,7 @@ def views() -> list[str]:
 # Who sees what
 
 
-@pytest.mark.parametrize("route", ["board", "board-cells", "board-unattended"])
+@pytest.mark.parametrize("route", ["board", "board-cells", "board-unattended", "handover"])
 def test_ben_does_not_find_ward_a(ben: Client, visit: Visit, route: str) -> None:
     response = ben.get(reverse(f"hyperspace:{route}", args=[factories.unit("A").pk]))
 
@@ -176,6 +176,25 @@ def test_beds_are_in_the_order_of_their_numbers(amara: Client) -> None:
     assert shown.index('id="bed9"') < shown.index('id="bed10"') < shown.index('id="bed100"')
 
 
+def test_the_handover_sheet_says_for_whom_and_as_of_when(amara: Client, visit: Visit) -> None:
+    factories.observe(factories.admit(factories.bed("bed428"), "Haddad"), minutes_ago=9)
+    factories.bed("bed429")
+
+    shown = text(amara, reverse("hyperspace:handover", args=[Unit.objects.get(code="A").pk]))
+
+    assert "For amara, as of" in shown
+    assert "Bed 427 · Okafor, Amaka" in shown
+    assert "<span data-stale>[</span>78<span data-stale>]</span>" in shown  # nine minutes old
+    assert "bed429-handover" not in shown
+    assert views() == ["board.view"]
+
+
+def test_an_empty_unit_has_nothing_to_hand_over(amara: Client) -> None:
+    factories.bed()
+
+    assert "No patient is recorded in this unit." in text(amara, f"{board()}handover/")
+
+
 def test_names_are_inert(amara: Client) -> None:
     factories.admit(factories.bed(), "<script>alert(1)</script>")
 
@@ -279,16 +298,17 @@ def test_another_sessions_tag_proves_nothing(amara: Client, visit: Visit) -> Non
 
 
 @pytest.mark.parametrize("beds", [1, 12])
-def test_a_board_is_six_queries_whatever_its_size(
+def test_a_board_is_eight_queries_whatever_its_size(
     amara: Client, django_assert_num_queries: DjangoAssertNumQueries, beds: int
 ) -> None:
     for number in range(beds):
         factories.observe(factories.admit(factories.bed(f"bed{number}")))
     address = board()
+    AuditEvent.objects.record("R", "bed.view", actor="amara")  # opens the stream of this thread
 
-    with django_assert_num_queries(6):  # user, unit, beds, stays, vitals that missed, audit
+    with django_assert_num_queries(8):  # user, unit, beds, stays, vitals that missed, audit row and its stream twice
         amara.get(address)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(7):
         amara.get(address)
 
 

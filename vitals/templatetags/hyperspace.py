@@ -10,6 +10,7 @@ from vitals.models import Bed
 register = template.Library()
 
 STALE_AFTER: Final = timedelta(minutes=5)  # static/js/live.js goes by the same
+SILENT_AFTER: Final = timedelta(minutes=2)  # a ward without any new reading: its feed, not a patient's schedule
 MINUTE, HOUR, DAY = 60, 3600, 86400
 PRINTED_UNITS: Final = {"mm[Hg]": "mmHg", "Cel": "°C"}
 
@@ -28,6 +29,16 @@ def age(at: datetime, now: datetime) -> str:
 @register.filter
 def is_stale(at: datetime, now: datetime) -> bool:
     return now - at > STALE_AFTER
+
+
+@register.filter
+def is_silent(at: datetime | None, now: datetime) -> bool:
+    return at is not None and now - at > SILENT_AFTER
+
+
+@register.simple_tag
+def silent_seconds() -> int:
+    return int(SILENT_AFTER.total_seconds())
 
 
 @register.filter

@@ -1,14 +1,16 @@
 """The worker process."""
 
+import gc
 import json
 import sys
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
+from interconnect.ownership import HUNG_SECONDS, TransactionPooling
 from interconnect.worker import Worker
 
 MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
@@ -22,13 +24,25 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drain", action="store_true", help="stop when nothing is left; print one JSON line")
-        parser.add_argument("--batch", type=batch_size, default=200, help="messages per transaction (default 200)")
+        parser.add_argument("--batch", type=batch_size, default=500, help="messages per transaction (default 500)")
 
-    def handle(self, *, drain: bool, batch: int, **options: Any) -> None:
+        parser.add_argument(
+            "--hung-after",
+            type=float,
+            default=HUNG_SECONDS,
+            metavar="SECONDS",
+            help=f"as a standby, replace an owner that has been silent for so long (default {HUNG_SECONDS:.0f})",
+        )
+
+    def handle(self, *, drain: bool, batch: int, hung_after: float, **options: Any) -> None:
+        gc.freeze()  # what start-up made stays: a full collection need not look at it again
         started = time.monotonic()
         with stop_on_signal() as stop:
-            worker = Worker(queue_client(), size=batch, drain=drain, stop=stop)
-            worker.run()
+            worker = Worker(queue_client(), size=batch, drain=drain, stop=stop, hung_seconds=hung_after)
+            try:
+                worker.run()
+            except TransactionPooling as error:
+                raise CommandError(str(error)) from error
         if drain:
             tally = worker.tally
             counts = {status: tally.messages[status] for status in ("applied", "skipped", "dead")}

@@ -1,0 +1,109 @@
+"""The chain that makes a changed audit row show: each row's MAC covers its content and the MAC of the row before.
+
+Every thread of every process writes a stream of its own, so no writer waits for another. The stream's row in
+`audit_auditstream` holds its head: how many rows it has and the last MAC, signed. Without the key, which the database
+does not hold, nobody can make a row, a MAC or a head that `verify` accepts.
+"""
+
+import functools
+import hashlib
+import hmac
+import ipaddress
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+
+START: Final = bytes(32)  # in place of the MAC before the first row
+
+OPEN: Final = "SELECT seq, mac, kept_from, kept_mac, clock_timestamp() FROM audit_auditstream WHERE id = %s FOR UPDATE"
+CREATE: Final = """
+INSERT INTO audit_auditstream (name, seq, mac, kept_from, kept_mac, signature)
+VALUES (%s, 0, %s, 1, %s, '') RETURNING id, clock_timestamp()"""
+ADVANCE: Final = "UPDATE audit_auditstream SET seq = %s, mac = %s, signature = %s WHERE id = %s"
+
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # jsonb does not keep the order of keys
+_mine = threading.local()  # process id and stream id: after a fork the child opens a stream of its own
+
+
+class Content(NamedTuple):
+    """What a row says, besides where it stands."""
+
+    action: str
+    code: str
+    actor_id: int | None
+    actor: str
+    patient_id: int | None
+    object_type: str
+    object_id: str
+    source_ip: str | None
+    detail: Mapping[str, Any]
+
+
+class Link(NamedTuple):
+    """Where a row stands: `mac` is 32 bytes."""
+
+    recorded_at: datetime
+    stream_id: int
+    seq: int
+    mac: bytes
+
+
+class Stream:
+    """The stream of the calling thread, locked until the transaction ends. A rollback takes the head back too."""
+
+    def __init__(self, pk: int, seq: int, mac: bytes, kept: tuple[int, bytes], now: datetime) -> None:
+        self.pk, self.seq, self.mac, self.kept, self.now = pk, seq, mac, kept, now
+
+    @classmethod
+    def open(cls) -> "Stream":
+        """Return the stream at its last row, made at the first call; needs a transaction. The clock is PostgreSQL's."""
+        with connection.cursor() as cursor:
+            if getattr(_mine, "pid", None) == os.getpid():
+                cursor.execute(OPEN, [_mine.stream])
+                if row := cursor.fetchone():
+                    seq, mac, kept_from, kept_mac, now = row
+                    return cls(_mine.stream, seq, bytes(mac), (kept_from, bytes(kept_mac)), now)
+            cursor.execute(CREATE, [f"{socket.gethostname()}:{os.getpid()}", START, START])
+            pk, now = cursor.fetchone()
+        _mine.pid, _mine.stream = os.getpid(), pk
+        return cls(pk, 0, START, (1, START), now)
+
+    def links(self, contents: Iterable[Content]) -> Iterable[Link]:
+        """Chain rows of these contents, in order."""
+        for content in contents:
+            self.seq += 1
+            self.mac = row_mac(self.mac, self.pk, self.seq, self.now, content)
+            yield Link(self.now, self.pk, self.seq, self.mac)
+
+    def close(self) -> None:
+        """Write the head, once the rows are written."""
+        signature = head_mac(self.pk, self.seq, self.mac, *self.kept)
+        with connection.cursor() as cursor:
+            cursor.execute(ADVANCE, [self.seq, self.mac, signature, self.pk])
+
+
+def row_mac(previous: bytes, stream_id: int, seq: int, recorded_at: datetime, content: Content) -> bytes:
+    """Return the MAC of a row; a JSON array, so that no text can pose as two fields."""
+    address = ipaddress.ip_address(content.source_ip).packed.hex() if content.source_ip else ""
+    fields = [stream_id, seq, recorded_at.astimezone(UTC).isoformat(timespec="microseconds"), *content[:-2], address]
+    return hmac.digest(key(), previous + canonical([*fields, content.detail]).encode(), "sha256")
+
+
+def head_mac(stream_id: int, seq: int, mac: bytes, kept_from: int, kept_mac: bytes) -> bytes:
+    """Return the signature of a stream's row: where it ends, and from which row on it is kept."""
+    text = json.dumps(["head", stream_id, seq, mac.hex(), kept_from, kept_mac.hex()])
+    return hmac.digest(key(), text.encode(), "sha256")
+
+
+@functools.cache
+def key() -> bytes:
+    """Return the chain's key: EPICOPS_AUDIT_KEY, or one derived from the signing key."""
+    secret: str = settings.EPICOPS_AUDIT_KEY or settings.SECRET_KEY
+    return hashlib.sha256(b"epicops.audit.chain\0" + secret.encode()).digest()

@@ -1,0 +1,98 @@
+"""Discard: a reason and a count to confirm; and the page of each decision, where it can be taken back."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
+from interconnect.admin.selection import confirmed_only, hidden_fields, summary
+from interconnect.discard import discard, restore
+from interconnect.failures import Discard
+from interconnect.models import DeadLetter, DeadLetterQuerySet
+
+
+class DiscardForm(forms.ModelForm[Discard]):
+    class Meta:
+        model = Discard
+        fields = ("reason", "text")
+        widgets = {"text": forms.Textarea(attrs={"rows": 2, "maxlength": 500})}
+
+
+def discard_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str) -> HttpResponse:
+    """Ask for the reason; once given, discard the open ones of these letters and return to `back`."""
+    letters = confirmed_only(request, letters)
+    form = DiscardForm(request.POST if "post" in request.POST else None)
+    if not form.is_valid():
+        return _confirmation(request, letters, form, back)
+    if decision := discard(letters, by=operator(request), **form.cleaned_data):
+        url = reverse("admin:interconnect_discard_change", args=[decision.pk])
+        text = '{} discarded. <a href="{}">Take it back</a> within 30 days.'
+        messages.success(request, format_html(text, decision.count, url))
+    else:
+        messages.warning(request, "Nothing to discard: none of these is open any more.")
+    return HttpResponseRedirect(back)
+
+
+def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, form: DiscardForm, back: str) -> HttpResponse:
+    found = summary(letters)
+    context = {
+        **admin.site.each_context(request),
+        **found,
+        "title": "Discard dead letters",
+        "opts": DeadLetter._meta,
+        "form": form,
+        "hidden": hidden_fields(request, found["newest"]),
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/interconnect/deadletter/discard_confirmation.html", context)
+
+
+@admin.register(Discard)
+class DiscardAdmin(ReadOnlyModelAdmin[Discard]):
+    paginator = BoundedPaginator
+    list_display = ("when", "why", "count", "discarded_by")
+    list_filter = ("reason",)
+    list_select_related = ("discarded_by",)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.restore)
+        return [path("<int:pk>/restore/", view, name="interconnect_discard_restore"), *super().get_urls()]
+
+    def has_restore_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.restore_deadletter")
+
+    def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Open again what this decision discarded, and return to its page."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_restore_permission(request):
+            raise PermissionDenied
+        decision = get_object_or_404(Discard, pk=pk)
+        try:
+            messages.success(request, f"{restore(decision, by=operator(request))} opened again.")
+        except ValueError as error:
+            messages.error(request, str(error))
+        return HttpResponseRedirect(reverse("admin:interconnect_discard_change", args=[pk]))
+
+    def opened(self, request: HttpRequest, obj: Discard) -> dict[str, Any]:
+        discarded = Count("pk", filter=Q(state=DeadLetter.State.DISCARDED))
+        still = obj.letters.aggregate(number=discarded)["number"]
+        may_restore = still and obj.is_reversible and self.has_restore_permission(request)
+        return {"discard": obj, "still": still, "may_restore": may_restore}
+
+    @admin.display(description="discarded at")
+    def when(self, decision: Discard) -> SafeString | str:
+        return timestamp(decision.discarded_at)
+
+    @admin.display(description="reason")
+    def why(self, decision: Discard) -> SafeString:
+        return format_html("{}<small>{}</small>", decision.get_reason_display(), decision.text)

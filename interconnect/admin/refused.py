@@ -1,0 +1,51 @@
+"""Refused frames: what came, why it was not accepted, and the answer that was sent."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from audit.models import AuditEvent
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from interconnect.admin.body import body
+from interconnect.models import RefusedFrame
+
+
+class ReasonFilter(RecentValuesFilter):
+    title = parameter_name = "reason"
+
+
+class PeerFilter(RecentValuesFilter):
+    title = parameter_name = "peer"
+
+
+@admin.register(RefusedFrame)
+class RefusedFrameAdmin(ReadOnlyModelAdmin[RefusedFrame]):
+    paginator = BoundedPaginator
+    list_display = ("when", "why", "sent_by", "size", "repeats")
+    list_filter = (ReasonFilter, PeerFilter)
+
+    @admin.display(description="received at")
+    def when(self, frame: RefusedFrame) -> SafeString | str:
+        return timestamp(frame.received_at)
+
+    @admin.display(description="reason")
+    def why(self, frame: RefusedFrame) -> SafeString:
+        return format_html("{}<small>answered {}</small>", frame.reason, frame.code or "nothing")
+
+    @admin.display(description="sender")
+    def sent_by(self, frame: RefusedFrame) -> SafeString:
+        return format_html("{}<small>{} {}</small>", frame.peer, frame.application, frame.facility)
+
+    def opened(self, request: HttpRequest, obj: RefusedFrame) -> dict[str, Any]:
+        AuditEvent.objects.record(
+            AuditEvent.Action.READ,
+            "refusedframe.view",
+            actor=operator(request),
+            request=request,
+            object_type="refusedframe",
+            object_id=obj.pk,
+        )
+        return {"frame": obj, "body": body(bytes(obj.head)), "answer": body(bytes(obj.answer))}

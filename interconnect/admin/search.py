@@ -1,0 +1,125 @@
+"""The search field above a list. A search is posted and kept; the address of its result holds only its id."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from audit.models import AuditEvent
+from epicops.admin_site import M, ReadOnlyModelAdmin, operator
+from interconnect.models import DeadLetter
+from interconnect.search import known_words, read
+from interconnect.searches import Search
+
+VIEWS_OFFERED = 20
+
+
+def condition(text: str, **prefixes: str) -> Q:
+    """Return what the text asks for; ValueError says what is wrong with it."""
+    return read(text, is_state=DeadLetter.State.values.__contains__).condition(**prefixes)
+
+
+class SearchForm(forms.Form):
+    text = forms.CharField(max_length=500, label="Search")
+    name = forms.CharField(max_length=60, required=False, label="Save as")
+
+    def clean_text(self) -> str:
+        text = str(self.cleaned_data["text"])
+        try:
+            condition(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        return text
+
+
+class SearchFilter(admin.SimpleListFilter):
+    """The rows of the search whose id is in the address."""
+
+    title = parameter_name = "search"
+    prefixes: ClassVar[dict[str, str]] = {}
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        views = Search.objects.exclude(name="").order_by("name").values_list("pk", "name")
+        return [(str(pk), name) for pk, name in views[:VIEWS_OFFERED]]
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if (pk := self.value()) is None:
+            return queryset
+        try:
+            return queryset.filter(condition(Search.objects.get(pk=pk).text, **self.prefixes))
+        except (Search.DoesNotExist, ValidationError, ValueError):
+            raise IncorrectLookupParameters from None
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        everything, *views = super().choices(changelist)
+        yield everything | {"display": "None"}
+        yield from views
+
+
+class LetterSearchFilter(SearchFilter):
+    prefixes: ClassVar[dict[str, str]] = {"prefix": "message__", "letter": ""}
+
+
+class SearchedAdmin(ReadOnlyModelAdmin[M]):
+    """A list with the search field; its `list_filter` has a SearchFilter."""
+
+    change_list_template = "admin/interconnect/searched_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.search))
+        return [path("search/", view, name=f"interconnect_{self.opts.model_name}_search"), *super().get_urls()]
+
+    def search(self, request: HttpRequest) -> HttpResponse:
+        """Keep what is looked for and show the list of it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        listed = reverse(f"admin:interconnect_{self.opts.model_name}_changelist")
+        form = SearchForm(request.POST)
+        if not form.is_valid():
+            for problem in form.errors.values():
+                messages.error(request, " ".join(map(str, problem)))
+            return HttpResponseRedirect(listed)
+        text, name, person = form.cleaned_data["text"], form.cleaned_data["name"], operator(request)
+        if name:
+            search, _ = Search.objects.update_or_create(name=name, defaults={"text": text, "searched_by_id": person.pk})
+        else:
+            search = Search.objects.create(text=text, searched_by_id=person.pk)
+        AuditEvent.objects.record(
+            AuditEvent.Action.EXECUTE,
+            "message.search",
+            actor=person,
+            request=request,
+            object_type="search",
+            object_id=search.pk,
+        )
+        return HttpResponseRedirect(f"{listed}?search={search.pk}")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(
+            request,
+            {
+                "search_url": reverse(f"admin:interconnect_{self.opts.model_name}_search"),
+                "search_text": searched(request),
+                "search_words": known_words(),
+                **(extra_context or {}),
+            },
+        )
+
+
+def searched(request: HttpRequest) -> str:
+    """Return the text of the search in the address, "" where there is none."""
+    try:
+        return Search.objects.get(pk=request.GET.get("search", "")).text
+    except (Search.DoesNotExist, ValidationError):
+        return ""

@@ -1,0 +1,49 @@
+"""Rows that an action was asked for, and the same rows once more when it is confirmed."""
+
+from collections.abc import Iterable
+
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest
+from django.db.models import Count, Max
+from django.http import HttpRequest
+
+from interconnect.models import DeadLetterQuerySet
+
+GROUPS_SHOWN = 20
+
+
+def confirmed_only(request: HttpRequest, letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
+    """Leave out what died after the count that was confirmed: nobody was asked about it."""
+    if "up_to" not in request.POST:
+        return letters
+    try:
+        return letters.filter(pk__lte=int(request.POST["up_to"]))
+    except ValueError:
+        raise BadRequest("up_to is not a number") from None
+
+
+def summary(letters: DeadLetterQuerySet) -> dict[str, object]:
+    """Return how many of the letters are open, how many are not, and what they failed with."""
+    found = letters.order_by().aggregate(number=Count("pk"), newest=Max("pk"))
+    groups = letters.open().order_by().values("error_class", "error_path", "message__message_type")
+    open_count = letters.open().count()
+    return {
+        "count": open_count,
+        "left_out": found["number"] - open_count,
+        "newest": found["newest"] or 0,
+        "groups": groups.annotate(number=Count("pk")).order_by("-number", "error_class")[:GROUPS_SHOWN],
+    }
+
+
+def hidden_fields(request: HttpRequest, newest: object) -> Iterable[tuple[str, object]]:
+    """Return what makes the confirming request mean the same rows as this one."""
+    across = request.POST.get("select_across", "0")
+    selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
+    # One is enough with "all matching", but Django wants one.
+    kept = selected[:1] if across == "1" else selected
+    return [
+        ("action", request.POST.get("action", "")),
+        ("select_across", across),
+        ("up_to", newest),
+        *((ACTION_CHECKBOX_NAME, pk) for pk in kept),
+    ]

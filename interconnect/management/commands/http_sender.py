@@ -1,0 +1,22 @@
+"""Tokens of HTTP senders."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from interconnect.models import HttpSender
+
+
+class Command(BaseCommand):
+    help = "Give a system a token to POST messages to /interconnect/hl7 with, or take it away."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("--disable", action="store_true", help="refuse this sender from now on")
+
+    def handle(self, *, name: str, disable: bool, **options: Any) -> None:
+        if not disable:
+            _, token = HttpSender.issue(name)
+            self.stdout.write(token)
+        elif not HttpSender.objects.filter(name=name).update(is_active=False):
+            raise CommandError(f"no sender is named {name}")

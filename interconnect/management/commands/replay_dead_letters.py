@@ -1,0 +1,83 @@
+"""Replay many dead letters under supervision: canary first, at a rate, stopping by itself when too many fail again."""
+
+import json
+import time
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Count
+from rich.progress import Progress
+
+from epicops.shutdown import StopFlag, stop_on_signal
+from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive
+from interconnect.redrive import report, start, step, turn
+from interconnect.search import read
+
+PAUSE = 0.1  # seconds between two steps
+
+
+class Command(BaseCommand):
+    help = "Replay the open dead letters that a search finds. The worker delivers them; this releases them to it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--where", help="search words as in the console, for example 'error:missing-field age:<2h'")
+        parser.add_argument("--by", help="user name of the person who answers for it")
+        parser.add_argument("--dry-run", action="store_true", help="count what is meant, by cause, and end")
+        parser.add_argument("--rate", type=int, default=50, help="messages a second, at most (default: %(default)s)")
+        parser.add_argument("--canary", type=int, default=10, help="so many first (default: %(default)s)")
+        parser.add_argument("--stop-percent", type=int, default=20, help="share that may fail again (default: 20)")
+        for verb in ("resume", "pause", "cancel"):
+            parser.add_argument(f"--{verb}", type=int, metavar="ID", help=f"{verb} a redrive that was started before")
+
+    def handle(self, *, where: str | None, by: str | None, dry_run: bool, **options: Any) -> None:
+        if dry_run:
+            self._count(self._letters(where))
+            return
+        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
+        if person is None or not person.has_perm("interconnect.redrive_deadletter"):
+            raise CommandError("--by is not the name of an active user who may redrive dead letters")
+        try:
+            if (pk := options["pause"]) or (pk := options["cancel"]):
+                turn(pk, Redrive.State.PAUSED if options["pause"] else Redrive.State.CANCELLED, by=person)
+                return
+            if pk := options["resume"]:
+                redrive = turn(pk, Redrive.State.RUNNING, by=person)
+            else:
+                limits = {name: options[name] for name in ("rate", "canary", "stop_percent")}
+                if min(limits["rate"], 1 + limits["canary"], 1 + limits["stop_percent"]) < 1:
+                    raise CommandError("--rate is at least 1, --canary and --stop-percent are not negative")
+                redrive = start(self._letters(where), by=person, selection=where or "", **limits)
+        except (Redrive.DoesNotExist, ValueError) as error:
+            raise CommandError(str(error)) from None
+        self.stderr.write(f"{redrive}: go on with --resume {redrive.pk} should this end early")
+        with stop_on_signal() as stop:
+            self._follow(redrive, stop)
+
+    def _letters(self, where: str | None) -> DeadLetterQuerySet:
+        if not where:
+            raise CommandError("--where is missing")
+        try:
+            query = read(where, is_state=DeadLetter.State.values.__contains__)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        return DeadLetter.objects.open().filter(query.condition(prefix="message__", letter=""))
+
+    def _count(self, letters: DeadLetterQuerySet) -> None:
+        causes = letters.order_by().values_list("error_class", "error_path").annotate(number=Count("pk"))
+        for error, where, number in causes.order_by("-number"):
+            self.stdout.write(f"{number:>9,}  {error} {where}")
+        self.stdout.write(f"{letters.count():>9,}  in all")
+
+    def _follow(self, redrive: Redrive, stop: StopFlag) -> None:
+        """Take steps until it has ended or somebody else paused it; asked to stop, leave it running to be resumed."""
+        with Progress(transient=True) as progress:
+            bar = progress.add_task(str(redrive), total=redrive.items.count())
+            while not stop.requested and redrive.state == Redrive.State.RUNNING:
+                redrive = step(redrive.pk)
+                outcome = report(redrive)
+                progress.update(bar, completed=outcome["resolved"] + outcome["failed again"] + outcome["left out"])
+                time.sleep(PAUSE)
+        self.stdout.write(json.dumps({"redrive": redrive.pk, "state": redrive.state, **report(redrive)}))
+        if redrive.state == Redrive.State.STOPPED:
+            raise CommandError("Stopped: too many failed again")

@@ -1,0 +1,183 @@
+"""ORU^R01: one vital sign per OBX, matched by code and system, never by label (chapter 7.4.2)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final, NamedTuple
+
+from interconnect.er7 import NULL, Message, Segment
+from interconnect.fields import identity, missing_field, readable_time, required, text, time
+from interconnect.interpretation import Interpretation
+from interconnect.rejected import MessageRejected
+from vitals.codes import ACVPU, PRESSURE, LocalCodes, Meaning, is_plausible, meaning_of, to_kept_unit
+from vitals.events import UnknownCode, VitalSign, VitalsMeasured
+from vitals.models import LONG_AGO, Observation
+
+Status = Observation.Status
+
+MAX_VALUE: Final = Decimal(10_000)
+# OBX-11 (table 0085) and what we keep it as. Of A, B and V (v2.8) each is a final result with a remark of the sender's.
+STORED: Final = {
+    **dict.fromkeys(("F", "", "U", "A", "B", "V"), Status.FINAL),
+    "R": Status.UNVERIFIED,
+    **dict.fromkeys(("P", "S"), Status.PRELIMINARY),
+    "C": Status.CORRECTED,
+    "D": Status.DELETED,
+    "W": Status.WRONG,
+}
+WITHOUT_VALUE: Final = ("X", "N", "I", "O")
+WITHDRAWN: Final = (Status.DELETED, Status.WRONG)
+
+
+class Result(NamedTuple):
+    """One OBX with what holds for it."""
+
+    segment: Segment
+    path: str  # OBX[2]
+    meaning: Meaning
+    observed_at: datetime | None
+    status: Observation.Status
+
+
+def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
+    """Return the vital signs; of values that cannot be used the first is the problem and all are in the remark."""
+    patient = identity(required(message, "PID"))
+    stated_at = readable_time(message.header, 7)
+    signs: list[VitalSign] = []
+    unknown: list[UnknownCode] = []
+    problems: list[MessageRejected] = []
+    for number, segment, group in _observations(message):
+        code = _meaning(segment, local_codes)
+        if code is None:
+            unknown += _unknown(segment)
+        elif segment.get(11) not in WITHOUT_VALUE:
+            try:
+                signs += _signs(_result(segment, number, code, group, stated_at))
+            except MessageRejected as problem:
+                problems.append(problem)
+    if problems and not signs:
+        raise problems[0]
+    event = VitalsMeasured(patient, stated_at or LONG_AGO, tuple(signs), tuple(unknown))
+    return Interpretation((event,), _remark(signs, unknown, problems), problems[0] if problems else None)
+
+
+def _remark(signs: list[VitalSign], unknown: list[UnknownCode], problems: list[MessageRejected]) -> str:
+    remarks = []
+    if problems:
+        remarks.append(f"not usable: {', '.join(problem.path for problem in problems[:10])}")
+    if any(not sign.is_shown and sign.status not in WITHDRAWN for sign in signs):
+        remarks.append("implausible values are kept and not shown")
+    if unknown:
+        remarks.append(f"{len(unknown)} codes not mapped")
+    return "; ".join(remarks)[:200] or ("" if signs else "no vital signs in this message")
+
+
+def _observations(message: Message) -> Iterator[tuple[int, Segment, Segment | None]]:
+    """Yield each OBX with its number in the message, counted from 1, and its OBR."""
+    group, count = None, 0
+    for segment in message.segments:
+        if segment.name == "OBR":
+            group = segment
+        elif segment.name == "OBX":
+            count += 1
+            yield count, segment, group
+
+
+def _meaning(segment: Segment, local_codes: LocalCodes) -> Meaning | None:
+    """Look up OBX-3, else its alternate triplet."""
+    return meaning_of(segment.get(3, 1), segment.get(3, 3), local_codes) or meaning_of(
+        segment.get(3, 4), segment.get(3, 6), local_codes
+    )
+
+
+def _unknown(segment: Segment) -> list[UnknownCode]:
+    """Return the code to be offered for mapping; none for a container (X), such as a monitor's channel."""
+    code = text(segment.get(3, 1))
+    if not code or segment.get(11) == "X":
+        return []
+    return [UnknownCode(code[:64], text(segment.get(3, 3))[:40], text(segment.get(3, 2))[:100])]
+
+
+def _result(
+    segment: Segment, number: int, meaning: Meaning, group: Segment | None, stated_at: datetime | None
+) -> Result:
+    path = f"OBX[{number}]"
+    status = STORED.get(segment.get(11))
+    if status is None:
+        raise MessageRejected("unknown-status", "OBX-11 is none of table 0085", path=f"{path}-11", code="103")
+    observed_at = time(segment, 14, path) or time(group, 7) or stated_at
+    return Result(segment, path, meaning, observed_at, status)
+
+
+def _signs(result: Result) -> list[VitalSign]:
+    if result.observed_at is None:
+        raise missing_field("A vital sign has no time", f"{result.path}-14")
+    sent = _sent_value(result.segment)
+    if result.meaning.vital != PRESSURE:
+        return [_sign(result, result.observed_at, result.meaning.vital, sent)]
+    if result.status in WITHDRAWN and sent in ("", NULL):
+        halves = ["", ""]
+    else:
+        halves = sent.split("/")
+        if len(halves) != 2:  # noqa: PLR2004  systolic and diastolic
+            raise MessageRejected(
+                "not-a-number", "A blood pressure is not like 120/80", path=f"{result.path}-5", code="102"
+            )
+    return [_sign(result, result.observed_at, vital, half) for vital, half in zip(("sbp", "dbp"), halves, strict=True)]
+
+
+def _sign(result: Result, observed_at: datetime, vital: str, sent: str) -> VitalSign:
+    segment, sent_unit = result.segment, result.segment.get(6)
+    if result.status in WITHDRAWN:
+        value, is_shown = Decimal(0), False  # the value is of no use to anybody, and often empty
+    else:
+        number = _consciousness(sent, result.path) if vital == "acvpu" else _number(sent, f"{result.path}-5")
+        unit = "" if vital == "acvpu" else sent_unit or result.meaning.unit
+        value = _converted(vital, number, unit, f"{result.path}-6")
+        is_shown = is_plausible(vital, value)
+    return VitalSign(
+        vital=vital,
+        value=value,
+        observed_at=observed_at,
+        status=result.status,
+        sub_id=text(segment.get(4))[:40],
+        sent_code=text(segment.get(3, 1) or segment.get(3, 4))[:64],
+        sent_value=text(_sent_value(segment))[:40],
+        sent_unit=text(sent_unit)[:40],
+        is_shown=is_shown,
+    )
+
+
+def _sent_value(segment: Segment) -> str:
+    """Return OBX-5; of a structured numeric (SN, `^182`) the number, and none where it is a range or a ratio."""
+    if segment.get(2) != "SN":
+        return segment.get(5)
+    comparator, number, separator = (segment.get(5, component) for component in (1, 2, 3))
+    return number if comparator in ("", "=") and not separator else ""
+
+
+def _number(sent: str, path: str) -> Decimal:
+    try:
+        value = Decimal(sent.strip())
+    except InvalidOperation:
+        raise MessageRejected("not-a-number", "A vital sign is no number", path=path, code="102") from None
+    if not value.is_finite() or abs(value) >= MAX_VALUE:
+        raise MessageRejected("out-of-range", "A vital sign is impossible", path=path, code="102")
+    return value
+
+
+def _consciousness(sent: str, path: str) -> Decimal:
+    """Return the place in ACVPU of "A", "Alert", "Voice" and the like."""
+    letter = sent.strip()[:1].upper()
+    if letter not in ACVPU:
+        raise MessageRejected("not-acvpu", "A level of consciousness is none of ACVPU", path=f"{path}-5", code="103")
+    return Decimal(ACVPU.index(letter))
+
+
+def _converted(vital: str, value: Decimal, unit: str, path: str) -> Decimal:
+    try:
+        return to_kept_unit(vital, value, unit)
+    except ValueError:
+        raise MessageRejected(
+            "unknown-unit", "This vital sign is not measured in that unit", path=path, code="103"
+        ) from None

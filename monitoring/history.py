@@ -1,0 +1,89 @@
+"""The last day at one-minute grain, and its plots."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from django.db import connection
+from django.utils import timezone
+
+from monitoring.models import Sample
+from monitoring.status import Status
+
+KEPT: Final = timedelta(hours=24)
+WIDTH, HEIGHT = 240, 48  # of a plot, in its own units
+GAP: Final = timedelta(minutes=2)  # between samples further apart than this no line is drawn
+
+Point = tuple[datetime, float | None]
+
+
+class Plot(NamedTuple):
+    """One small plot: `lines` are SVG points; it runs from a day ago to now and from 0 to `top`."""
+
+    title: str
+    unit: str
+    lines: list[str]
+    top: float
+    last: float | None
+
+
+def keep(now: Status) -> None:
+    """Write this minute's sample, unless there is one, and forget those older than a day. Needs PostgreSQL."""
+    if now.totals is None:
+        return
+    queue, totals = now.queue, now.totals
+    oldest = (now.at - queue.oldest_sent_at).total_seconds() if queue and queue.oldest_sent_at else None
+    sample = Sample(
+        at=now.at.replace(second=0, microsecond=0),
+        waiting=queue.waiting if queue else None,
+        oldest_seconds=oldest,
+        applied=totals.applied,
+        skipped=totals.skipped,
+        dead=totals.dead,
+        open_dead_letters=totals.open_dead_letters,
+        last_message_id=totals.last_message_id,
+    )
+    Sample.objects.bulk_create([sample], ignore_conflicts=True)
+    Sample.objects.filter(at__lt=now.at - KEPT).delete()
+
+
+def make_partitions() -> None:
+    """See that the audit trail has its partitions for the next months."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT audit_make_partitions(3)")
+
+
+def plots(now: datetime | None = None) -> list[Plot]:
+    """Return the last day's plots: one query."""
+    now = now or timezone.now()
+    samples = list(Sample.objects.filter(at__gte=now - KEPT).order_by("at"))
+    handled: list[Point] = [
+        (later.at, max(total(later) - total(earlier), 0) / ((later.at - earlier.at).total_seconds() / 60))
+        for earlier, later in pairwise(samples)
+    ]
+    return [
+        plot("Waiting in queue", "messages", [(sample.at, sample.waiting) for sample in samples], now),
+        plot("Handled", "messages a minute", handled, now),
+        plot("Open dead letters", "messages", [(sample.at, sample.open_dead_letters) for sample in samples], now),
+    ]
+
+
+def total(sample: Sample) -> int:
+    return sample.applied + sample.skipped + sample.dead
+
+
+def plot(title: str, unit: str, points: Sequence[Point], now: datetime) -> Plot:
+    """Draw a line per unbroken run of known values."""
+    top = max([value for _, value in points if value is not None], default=0) or 1
+    runs: list[list[str]] = [[]]
+    before: datetime | None = None
+    for at, value in points:
+        if value is None or (before and at - before > GAP):
+            runs.append([])
+        if value is not None:
+            x = WIDTH * (1 - (now - at) / KEPT)
+            runs[-1].append(f"{x:.1f},{HEIGHT * (1 - value / top):.1f}")
+        before = at
+    last = points[-1][1] if points else None
+    return Plot(title, unit, [" ".join(run) for run in runs if run], top, last)

@@ -1,0 +1,51 @@
+"""The monitor process."""
+
+import logging
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, close_old_connections
+
+from epicops.shutdown import StopFlag, stop_on_signal
+from monitoring.history import keep, make_partitions
+from monitoring.status import status
+
+logger = logging.getLogger(__name__)
+
+EVERY = 15.0  # seconds; the first look in a minute becomes its sample
+TICK = 0.2  # seconds; the longest a SIGTERM waits
+
+
+class Command(BaseCommand):
+    help = (
+        "Keep the history of the operations page until SIGTERM or SIGINT, and make next months' partitions of the "
+        "audit trail. Two of them do no harm."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="take one sample and end")
+
+    def handle(self, *, once: bool, **options: Any) -> None:
+        with stop_on_signal() as stop:
+            while not stop.requested:
+                observe()
+                if once:
+                    return
+                pause(stop)
+                close_old_connections()  # one that an outage broke is made anew
+
+
+def observe() -> None:
+    """Take one look; an outage leaves a hole in the history, which is what happened."""
+    try:
+        make_partitions()
+        keep(status())
+    except DatabaseError as error:
+        logger.warning("no sample", extra={"error": type(error).__name__})
+
+
+def pause(stop: StopFlag) -> None:
+    until = time.monotonic() + EVERY
+    while not stop.requested and time.monotonic() < until:
+        time.sleep(TICK)

@@ -1,0 +1,105 @@
+"""Metrics for Prometheus, read at each scrape from Redis and PostgreSQL.
+
+No process keeps a count of its own, so any of several web processes gives the same answer, workers need no port, and a
+restart resets nothing. A part that is away leaves its metrics out; `epicops_up` says so. No label holds patient data.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from monitoring.health import ROLES, answer
+from monitoring.status import Queue, Status, Totals, status
+
+EVICTION: Final = {"sessions": "noeviction", "queue": "noeviction", "cache": "allkeys-lru"}
+
+
+class Spec(NamedTuple):
+    """A metric's kind, label and meaning."""
+
+    kind: type[CounterMetricFamily | GaugeMetricFamily]
+    label: str
+    meaning: str
+
+
+GAUGE, COUNTER = GaugeMetricFamily, CounterMetricFamily
+METRICS: Final = {  # docs/monitoring.md has each of them; a test compares
+    "epicops_up": Spec(GAUGE, "part", "1 when the server, or a process of that kind, answers"),
+    "epicops_program_last_seen_seconds": Spec(GAUGE, "program", "Age of a worker's or listener's last sign of life"),
+    "epicops_queue_depth": Spec(GAUGE, "queue", "Messages in interconnect:queue, in flight, and on interconnect:dlq"),
+    "epicops_queue_oldest_age_seconds": Spec(GAUGE, "", "Age, by MSH-7, of the message that waits longest; 0 if none"),
+    "epicops_dead_letters_open": Spec(GAUGE, "", "Dead letters that wait for a person"),
+    "epicops_messages_total": Spec(COUNTER, "status", "Messages delivered, by what became of them"),
+    "epicops_redis_memory_used_bytes": Spec(GAUGE, "role", "used_memory"),
+    "epicops_redis_memory_max_bytes": Spec(GAUGE, "role", "maxmemory; left out where there is no limit"),
+    "epicops_redis_connected_clients": Spec(GAUGE, "role", "connected_clients"),
+    "epicops_redis_policy_ok": Spec(GAUGE, "role", "1 when maxmemory_policy is the one this role needs"),
+    "epicops_redis_evicted_keys_total": Spec(COUNTER, "role", "evicted_keys"),
+    "epicops_redis_keyspace_hits_total": Spec(COUNTER, "role", "keyspace_hits"),
+    "epicops_redis_keyspace_misses_total": Spec(COUNTER, "role", "keyspace_misses"),
+    "epicops_redis_rejected_connections_total": Spec(COUNTER, "role", "rejected_connections"),
+}
+Value = tuple[str, str, float]  # metric, label's value, value
+
+
+class StateCollector(Collector):
+    """Asks everything at each scrape."""
+
+    def collect(self) -> Iterable[Metric]:
+        families = {
+            name: spec.kind(name, spec.meaning, labels=[spec.label] if spec.label else [])
+            for name, spec in METRICS.items()
+        }
+        for name, label, value in values():
+            families[name].add_metric([label] if label else [], value)
+        return families.values()
+
+
+def exposition() -> bytes:
+    """Return all metrics as text."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(StateCollector())
+    return generate_latest(registry)
+
+
+def values() -> Iterator[Value]:
+    now = status()
+    for part, is_up in now.parts.items():
+        yield "epicops_up", part.lower().replace(" ", "_"), float(bool(is_up))
+    for program in now.programs or ():
+        yield "epicops_program_last_seen_seconds", f"{program.kind} {program.name}", program.age
+    if now.queue:
+        yield from of_queue(now.queue, now)
+    if now.totals:
+        yield from of_totals(now.totals)
+    for role, client in ROLES.items():
+        if info := answer(client().info):
+            yield from of_server(role, info)
+
+
+def of_queue(queue: Queue, now: Status) -> Iterator[Value]:
+    for name in ("waiting", "inflight", "dlq"):
+        yield "epicops_queue_depth", name, getattr(queue, name)
+    if queue.oldest_sent_at:
+        yield "epicops_queue_oldest_age_seconds", "", max((now.at - queue.oldest_sent_at).total_seconds(), 0)
+    elif not queue.waiting:
+        yield "epicops_queue_oldest_age_seconds", "", 0.0
+
+
+def of_totals(totals: Totals) -> Iterator[Value]:
+    yield "epicops_dead_letters_open", "", totals.open_dead_letters
+    for name in ("applied", "skipped", "dead"):
+        yield "epicops_messages_total", name, getattr(totals, name)
+
+
+def of_server(role: str, info: dict[str, Any]) -> Iterator[Value]:
+    yield "epicops_redis_memory_used_bytes", role, info["used_memory"]
+    if info["maxmemory"]:
+        yield "epicops_redis_memory_max_bytes", role, info["maxmemory"]
+    yield "epicops_redis_policy_ok", role, float(info["maxmemory_policy"] == EVICTION[role])
+    yield "epicops_redis_connected_clients", role, info["connected_clients"]
+    for name in ("evicted_keys", "keyspace_hits", "keyspace_misses", "rejected_connections"):
+        yield f"epicops_redis_{name}_total", role, info[name]

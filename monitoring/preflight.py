@@ -1,0 +1,108 @@
+"""Can this deployment keep the promises of epicops? One answer per setting that a promise hangs on."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from redis.exceptions import RedisError
+
+from epicops.redis_client import Redis
+from monitoring.health import ROLES, is_migrated
+from monitoring.metrics import EVICTION
+
+MESSAGES: Final = "No message is lost"
+SESSIONS: Final = "Sessions end after 30 minutes, not before"
+FRESHNESS: Final = "Vitals are at most 60 s old"
+ENCRYPTION: Final = "Nothing travels in the clear"
+AVAILABILITY: Final = "A lost Redis server is replaced"
+AUDIT: Final = "Everything is on record"
+
+PROMISE: Final = {"queue": MESSAGES, "sessions": SESSIONS, "cache": FRESHNESS}
+PERSISTENCE: Final = {  # per role: what CONFIG GET must say, and why
+    "queue": {
+        "appendonly": ("yes", "without it a restart loses what waits"),
+        "appendfsync": ("always", "everysec loses acknowledged messages when the disk is slow"),
+        "no-appendfsync-on-rewrite": ("no", "yes stops syncing during a rewrite, whatever appendfsync says"),
+    },
+    "sessions": {"appendonly": ("yes", "without it a restart signs everybody out")},
+    "cache": {},
+}
+POSTGRESQL: Final = {
+    "fsync": "off loses committed messages in a power cut",
+    "full_page_writes": "off corrupts pages in a power cut",
+    "synchronous_commit": "off acknowledges what a crash takes back",
+}
+MINIMUM: Final = {"PostgreSQL": 14, "Redis": 7}
+
+
+class Finding(NamedTuple):
+    """One condition of a promise: whether it holds, and what is to be done or why it matters."""
+
+    promise: str
+    condition: str
+    is_kept: bool
+    why: str
+
+
+def preflight() -> list[Finding]:
+    """Ask every server; one that does not answer is a finding too."""
+    return [*of_postgresql(), *(finding for role in ROLES for finding in of_role(role)), *of_settings()]
+
+
+def of_postgresql() -> Iterator[Finding]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('server_version_num')::int / 10000")
+            (version,) = cursor.fetchone()
+            yield Finding(MESSAGES, f"PostgreSQL {version}", version >= MINIMUM["PostgreSQL"], "needs 14 or later")
+            for name, why in POSTGRESQL.items():
+                cursor.execute("SELECT current_setting(%s)", [name])
+                (value,) = cursor.fetchone()
+                yield Finding(MESSAGES, f"PostgreSQL {name} is {value}", value not in {"off", "local"}, why)
+            cursor.execute("SELECT EXISTS (SELECT FROM audit_events_other)")
+            (strays,) = cursor.fetchone()
+        yield Finding(AUDIT, "every audit row has its month's partition", not strays, "run run_monitor all the time")
+        yield Finding(MESSAGES, "all migrations are applied", is_migrated(), "run manage.py migrate")
+    except DatabaseError as error:
+        yield Finding(MESSAGES, "PostgreSQL answers", is_kept=False, why=type(error).__name__)
+
+
+def of_role(role: str) -> Iterator[Finding]:
+    client, promise = ROLES[role](), PROMISE[role]
+    try:
+        info = client.info()
+        version = str(info["redis_version"])
+        policy = str(info["maxmemory_policy"])
+        is_recent = int(version.split(".", maxsplit=1)[0]) >= MINIMUM["Redis"]
+        yield Finding(promise, f"Redis {role} is of version {version}", is_recent, "needs 7.0 or later")
+        is_right = policy == EVICTION[role]
+        yield Finding(promise, f"Redis {role} evicts by {policy}", is_right, f"this role needs {EVICTION[role]}")
+        yield from of_persistence(role, client)
+        if role != "cache":
+            replicas = int(info["connected_slaves"])
+            condition = f"Redis {role} has {replicas} replicas"
+            yield Finding(AVAILABILITY, condition, replicas > 0, "one server alone is a single point of failure")
+    except (RedisError, OSError) as error:
+        yield Finding(promise, f"Redis {role} answers", is_kept=False, why=type(error).__name__)
+
+
+def of_persistence(role: str, client: Redis) -> Iterator[Finding]:
+    if not PERSISTENCE[role]:
+        return
+    found = client.config_get(*PERSISTENCE[role])
+    for name, (wanted, why) in PERSISTENCE[role].items():
+        yield Finding(PROMISE[role], f"Redis {role} {name} is {found[name]}", found[name] == wanted, why)
+
+
+def of_settings() -> Iterator[Finding]:
+    for role in ROLES:
+        url: str = getattr(settings, f"EPICOPS_REDIS_{role.upper()}_URL")
+        yield Finding(ENCRYPTION, f"Redis {role} is reached by TLS or on this host", is_private(url), "use rediss://")
+    yield Finding(ENCRYPTION, "EPICOPS_DEBUG is off", not settings.DEBUG, "it allows plain HTTP")
+    has_key = bool(settings.EPICOPS_AUDIT_KEY)
+    yield Finding(AUDIT, "EPICOPS_AUDIT_KEY is set", has_key, "a new signing key would end verification")
+
+
+def is_private(url: str) -> bool:
+    return url.startswith(("rediss://", "unix://"))

@@ -1,0 +1,63 @@
+"""Session ids, and the two names of a session that may be kept or shown instead.
+
+PostgreSQL keeps `key_hash`, the HMAC of an id; people, audit rows and logs see `handle`, a shorter HMAC under another
+key. The id itself is kept there sealed only, so that whoever ends a session can delete its hash in Redis.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from functools import cache
+from typing import Final
+
+from django.conf import settings
+
+SESSION_ID: Final = re.compile(r"[a-z0-9]{32}")
+HANDLE_CHARACTERS: Final = 12
+
+
+def is_session_id(value: object) -> bool:
+    """Whether a cookie's value has the form of an id of ours; nothing else reaches a store."""
+    return isinstance(value, str) and SESSION_ID.fullmatch(value) is not None
+
+
+def key_hash(session_id: str) -> str:
+    """Return the id's name in the registry: 64 hex digits."""
+    return _hmac(b"registry", session_id.encode()).hex()
+
+
+def handle(session_id: str) -> str:
+    """Return the name that people and logs see: 12 characters, `a`-`z` and `2`-`7`."""
+    return base64.b32encode(_hmac(b"handle", session_id.encode())).decode().lower()[:HANDLE_CHARACTERS]
+
+
+def seal(session_id: str) -> str:
+    """Encrypt an id under SECRET_KEY; 64 hex digits.
+
+    A synthetic-IV construction as in RFC 5297, section 2.6: the stream comes from the HMAC of the id, which is also
+    what `unseal` checks. Equal ids give equal texts, and ids are random and unique.
+    """
+    return _pad(key_hash(session_id), session_id.encode()).hex()
+
+
+def unseal(sealed: str, hashed: str) -> str:
+    """Return the id; raise ValueError when the two columns do not belong together or the key is another."""
+    session_id = _pad(hashed, bytes.fromhex(sealed)).decode("ascii")
+    if not hmac.compare_digest(key_hash(session_id), hashed):
+        raise ValueError("sealed under another key")
+    return session_id
+
+
+def _pad(hashed: str, text: bytes) -> bytes:
+    stream = _hmac(b"seal", hashed.encode())
+    return bytes(a ^ b for a, b in zip(text, stream, strict=True))
+
+
+def _hmac(purpose: bytes, message: bytes) -> bytes:
+    return hmac.digest(_key(settings.SECRET_KEY, purpose), message, "sha256")
+
+
+@cache
+def _key(secret: str, purpose: bytes) -> bytes:
+    return hashlib.sha256(b"epicops.sessions." + purpose + b"\0" + secret.encode()).digest()

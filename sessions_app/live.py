@@ -1,0 +1,104 @@
+"""Sessions of other people: end them, change what they may do, keep to their number.
+
+All of it goes through the registry's own connection: nobody's open transaction holds a session's row. Redis follows
+after the commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connections, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from audit.models import AuditEvent
+from epicops.portal import OPERATIONS, ROLES, policy
+from sessions_app import stores
+from sessions_app.ids import unseal
+from sessions_app.models import SessionRecord, User
+from sessions_app.registry import ALIAS
+
+LOCK_CLASS: Final = 0x5345_5353  # "SESS": our half of pg_advisory_xact_lock's two integers; the other is the user
+Reason = SessionRecord.Reason
+LIVE: Final = SessionRecord.objects.using(ALIAS).filter(ended_at=None)
+
+
+@transaction.atomic(using=ALIAS)
+def end_sessions(
+    which: Q, reason: str, *, actor: AbstractBaseUser | str, request: HttpRequest | None = None
+) -> list[SessionRecord]:
+    """End the live sessions that match; one audit event each. Return those that this call ended."""
+    by = actor if isinstance(actor, str) else actor.get_username()
+    records = list(LIVE.select_for_update().filter(which).order_by("key_hash"))
+    hashes = [record.key_hash for record in records]
+    LIVE.filter(pk__in=hashes).update(ended_at=Now(), end_reason=reason, ended_by=by)
+    for record in records:
+        record_end(record, reason, actor=actor, request=request)
+    transaction.on_commit(lambda: stores.clear(ids(records)), using=ALIAS)
+    return records
+
+
+def record_end(
+    record: SessionRecord, reason: str, *, actor: AbstractBaseUser | str, request: HttpRequest | None = None
+) -> None:
+    """Write the audit event of a session's end."""
+    detail = {"reason": reason, "user_id": record.user_id, "portal": record.portal}
+    AuditEvent.objects.record(
+        "E", "session.end", actor=actor, request=request, object_type="session", object_id=record.handle, detail=detail
+    )
+
+
+@transaction.atomic(using=ALIAS)
+def follow(user: User, *, actor: AbstractBaseUser | str, request: HttpRequest | None = None) -> None:
+    """Bring a user's live sessions in line with their role, department and `is_active`, or end them."""
+    mine = Q(user_id=user.pk)
+    if not user.is_active:
+        end_sessions(mine, Reason.DEACTIVATED, actor=actor, request=request)
+        return
+    barred = Q(portal__in=[portal for portal, roles in ROLES.items() if user.role not in roles])
+    if not user.is_staff:
+        barred |= Q(portal=OPERATIONS)
+    end_sessions(mine & barred, Reason.ROLE, actor=actor, request=request)
+    now = {"role": user.role, "department": user.department}
+    changed = LIVE.select_for_update().filter(mine).exclude(**now)
+    records = list(changed)
+    LIVE.filter(pk__in=[record.pk for record in records]).update(**now)
+    for record in records:
+        AuditEvent.objects.record(
+            "U",
+            "session.role",
+            actor=actor,
+            request=request,
+            object_type="session",
+            object_id=record.handle,
+            detail=now,
+        )
+    rewrite: Mapping[str, Mapping[str, str]] = dict.fromkeys(ids(records), now)
+    transaction.on_commit(lambda: stores.set_fields(rewrite), using=ALIAS)
+
+
+@transaction.atomic(using=ALIAS)
+def admit(key_hash: str, user: User, portal: str, request: HttpRequest) -> bool:
+    """Keep a person to the number of sessions a portal allows; False when it is this new one that has to go.
+
+    Logins of one person come one at a time here, so that two at once do not both find a free place.
+    """
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_CLASS, user.pk % 2**31])
+    limits = policy(portal)
+    live = LIVE.filter(user_id=user.pk, portal=portal, admitted_at__isnull=False, deadline__gt=Now()).order_by(
+        "-admitted_at", "key_hash"
+    )
+    others = list(live.values_list("key_hash", flat=True))
+    if limits.is_refused and len(others) >= limits.at_once:
+        end_sessions(Q(pk=key_hash), Reason.LIMIT, actor=user, request=request)
+        return False
+    LIVE.filter(pk=key_hash).update(admitted_at=Now())
+    end_sessions(Q(pk__in=others[limits.at_once - 1 :]), Reason.LIMIT, actor=user, request=request)
+    return True
+
+
+def ids(records: Sequence[SessionRecord]) -> list[str]:
+    return [unseal(record.sealed_id, record.key_hash) for record in records]

@@ -1,0 +1,34 @@
+"""Bookkeeping of sessions that ran out."""
+
+import json
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import close_old_connections
+
+from epicops.shutdown import stop_on_signal
+from sessions_app.sweeper import sweep
+
+SLICE = 0.5  # seconds; the longest a waiting sweeper takes to notice SIGTERM
+
+
+class Command(BaseCommand):
+    help = "Record every session that ran out, once, with its reason; end hashes that would never expire."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="one pass, for cron; print one JSON line")
+        parser.add_argument("--every", type=float, default=30.0, help="seconds between passes (default 30)")
+
+    def handle(self, *, once: bool, every: float, **_options: Any) -> None:
+        if once:
+            sys.stdout.write(json.dumps(sweep().as_dict()) + "\n")
+            return
+        with stop_on_signal() as stop:
+            while not stop.requested:
+                sweep()
+                close_old_connections()
+                until = time.monotonic() + every
+                while not stop.requested and time.monotonic() < until:
+                    time.sleep(SLICE)

@@ -1,0 +1,105 @@
+"""Lua that touches one `session:{id}` at a time: safe in a cluster, and nothing can happen between its steps.
+
+All times are the server's own, in ms. `gen` is the generation that vouched for a hash: under another one its word does
+not count, and the caller asks PostgreSQL.
+"""
+
+from typing import Final
+
+NOW: Final = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+
+# ARGV 1 gen  2 touch|look  3 last activity in ISO 8601  4 ms between checkpoints
+# ->  {'ok', left, deadline left, since, is a checkpoint due, ver, data, idle, lock, clear fields...}
+#     {'absent'}  {'foreign'} not a session of ours  {'unvouched'}
+OPEN: Final = (
+    NOW
+    + """
+local h = redis.pcall('HMGET', KEYS[1], 'gen', 'deadline', 'idle', 'lock', 'seen', 'checkpoint', 'ver', 'data',
+  'role', 'department', 'portal', 'locked', 'bg_until', 'bg_ref')
+if h.err then return {'foreign'} end
+if not h[7] then return {'absent'} end
+if h[1] ~= ARGV[1] then return {'unvouched'} end
+local deadline, idle, lock, seen = tonumber(h[2]), tonumber(h[3]), tonumber(h[4]), tonumber(h[5])
+local left, due = math.min(seen + idle, deadline) - now, 0
+if left <= 0 then redis.call('DEL', KEYS[1]) return {'absent'} end
+if ARGV[2] == 'touch' and (h[12] or '') == '' then
+  if lock > 0 and now - seen >= lock then
+    h[12] = 'idle'
+    redis.call('HSET', KEYS[1], 'locked', 'idle')
+  else
+    seen, left = now, math.min(idle, deadline - now)
+    local f = {'HSET', KEYS[1], 'seen', string.format('%.0f', now), 'last_activity', ARGV[3]}
+    if now - tonumber(h[6]) >= tonumber(ARGV[4]) then
+      due = 1
+      f[7], f[8] = 'checkpoint', f[4]
+    end
+    redis.call(unpack(f))
+    redis.call('PEXPIRE', KEYS[1], left)
+  end
+end
+return {'ok', left, deadline - now, now - seen, due, h[7], h[8], h[3], h[4],
+  h[9] or '', h[10] or '', h[11] or '', h[12] or '', h[13] or '', h[14] or ''}
+"""
+)
+
+# ARGV 1 create|update  2 base version  3 gen  4 idle  5 lock  6 absolute  7 extend|keep  8 last activity in ISO 8601
+#      9... field value  ->  {'ok', ver}  {'exists'}  {'absent'}  {'unvouched'}  {'conflict', ver, data}
+# A session without time left is written by deleting it.
+SAVE: Final = (
+    NOW
+    + """
+local ver, deadline = 0, now + tonumber(ARGV[6])
+if ARGV[1] == 'create' then
+  if redis.call('EXISTS', KEYS[1]) == 1 then return {'exists'} end
+else
+  local h = redis.pcall('HMGET', KEYS[1], 'ver', 'deadline', 'gen', 'data')
+  if h.err or not h[1] then return {'absent'} end
+  if h[3] ~= ARGV[3] then return {'unvouched'} end
+  if h[1] ~= ARGV[2] then return {'conflict', h[1], h[4]} end
+  ver, deadline = tonumber(h[1]), tonumber(h[2])
+end
+local ttl = math.min(tonumber(ARGV[4]), deadline - now)
+ver = string.format('%.0f', ver + 1)
+if ttl <= 0 then redis.call('DEL', KEYS[1]) return {'ok', ver} end
+local f = {'HSET', KEYS[1], 'ver', ver, 'gen', ARGV[3], 'deadline', string.format('%.0f', deadline),
+  'idle', ARGV[4], 'lock', ARGV[5], unpack(ARGV, 9)}
+if ARGV[7] == 'extend' then
+  local stamp = string.format('%.0f', now)
+  for _, part in ipairs({'seen', stamp, 'checkpoint', stamp, 'last_activity', ARGV[8]}) do f[#f + 1] = part end
+end
+redis.call(unpack(f))
+if ARGV[7] == 'extend' or redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ttl) end
+return {'ok', ver}
+"""
+)
+
+# What PostgreSQL vouches for, back into Redis; durations only, and never over newer data.
+# ARGV 1 ver  2 gen  3 left  4 deadline left  5 idle  6 lock  7 since  8 data  9 user id  10 last activity
+#      11... clear field value
+RESTORE: Final = (
+    NOW
+    + """
+local h = redis.pcall('HMGET', KEYS[1], 'ver', 'seen')
+if h.err then return 0 end
+local seen, left = now - tonumber(ARGV[7]), math.max(tonumber(ARGV[3]), redis.call('PTTL', KEYS[1]))
+if h[2] then seen = math.max(seen, tonumber(h[2])) end
+local f = {'HSET', KEYS[1], 'gen', ARGV[2], 'idle', ARGV[5], 'lock', ARGV[6], 'checkpoint', '0',
+  'deadline', string.format('%.0f', now + tonumber(ARGV[4])), 'seen', string.format('%.0f', seen), unpack(ARGV, 11)}
+if not h[1] or tonumber(h[1]) <= tonumber(ARGV[1]) then
+  for _, part in ipairs({'ver', ARGV[1], 'data', ARGV[8], 'user_id', ARGV[9], 'last_activity', ARGV[10]}) do
+    f[#f + 1] = part
+  end
+end
+redis.call(unpack(f))
+redis.call('PEXPIRE', KEYS[1], math.min(left, tonumber(ARGV[4])))
+return 1
+"""
+)
+
+# Fields of a live session, changed from outside it.  ARGV field value...  ->  1 changed, 0 there is none
+SET: Final = """
+local h = redis.pcall('HEXISTS', KEYS[1], 'ver')
+if h ~= 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1
+"""

@@ -1,0 +1,233 @@
+"""The protocol between the two stores: Redis answers, PostgreSQL vouches (docs/decisions/0004).
+
+Each function asks Redis while it is trusted. It goes on in PostgreSQL, within the same request, when Redis fails, and
+raises SessionsUnavailable when neither answers.
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from redis.commands.core import Script
+
+from epicops import keys
+from sessions_app import registry, scripts
+from sessions_app.held import CLEAR, Conflict, Draft, Held
+from sessions_app.ids import handle, key_hash
+from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable, trust
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CHECKPOINT_MS: Final = 60_000  # how far the registry's last activity may lag behind
+LONGEST_IDLE: Final = 1800  # seconds; a change of generation that long ago has no unverified survivors
+
+
+def load(session_id: str, *, touch: bool = False) -> Held | None:
+    """Return a live session, or None; one round trip. To `touch` counts as activity unless the session is locked."""
+    return _either(lambda: _load(session_id, touch=touch), lambda: registry.load(session_id, touch=touch))
+
+
+def create(session_id: str, draft: Draft) -> bool:
+    """Store a new session; False when the id is taken."""
+    return _either(lambda: _create(session_id, draft), lambda: registry.write(session_id, draft, 1))
+
+
+def update(session_id: str, draft: Draft) -> int | Conflict | None:
+    """Write over version `draft.base`; return the new version, or what is there instead, or None for a session gone."""
+    return _either(lambda: _update(session_id, draft), lambda: registry.update(session_id, draft))
+
+
+def end(session_id: str, reason: str, by: str = "") -> bool:
+    """End a session: in the registry first, so that it stays ended whatever becomes of its hash."""
+    try:
+        ended = registry.end(session_id, reason, by)
+    except DATABASE as error:
+        return _end_unregistered(session_id, error)
+    clear([session_id])
+    return ended
+
+
+def clear(session_ids: Iterable[str]) -> None:
+    """Delete the hashes of ended sessions. What cannot be deleted now is not vouched for later, and swept."""
+    ids = list(session_ids)
+    try:
+        if ids and trust.is_redis():
+            trust.ask(lambda redis, _: redis.delete(*map(keys.session, ids)))
+            registry.cleared([key_hash(session_id) for session_id in ids])
+    except OUTAGE as error:
+        trust.fall_back(error)
+    except DATABASE:
+        return  # they are deleted; the sweeper finds nothing to do
+
+
+def set_fields(fields: Mapping[str, Mapping[str, str]]) -> None:
+    """Change fields in clear of live sessions, by session id; the registry has the change already."""
+    try:
+        if trust.is_redis():
+            for session_id, changed in fields.items():
+                _set(session_id, changed)
+    except OUTAGE as error:
+        trust.fall_back(error)
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """Return a moment, by default this one, as the wire contract has it: 2025-12-30T22:00:00Z."""
+    return f"{moment or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def flat(fields: Mapping[str, str]) -> list[str]:
+    return [part for pair in fields.items() for part in pair]
+
+
+def _either(from_redis: Callable[[], T], from_postgresql: Callable[[], T]) -> T:
+    try:
+        if trust.is_redis():
+            try:
+                return from_redis()
+            except OUTAGE as error:
+                trust.fall_back(error)
+        return from_postgresql()
+    except DATABASE as error:
+        raise SessionsUnavailable from error
+
+
+def _load(session_id: str, *, touch: bool) -> Held | None:
+    def look() -> list[Any]:
+        mode = "touch" if touch else "look"
+        return list(_run(scripts.OPEN, session_id, lambda gen: [gen, mode, timestamp(), CHECKPOINT_MS]))
+
+    status, *reply = look()
+    if _is_doubtful(status) and _verify(session_id):
+        status, *reply = look()
+    if status != b"ok":
+        return None
+    left, deadline, since, is_due, ver, data, idle, lock, *clear_values = reply
+    if is_due and not _checkpoint(session_id):
+        return None
+    shown = dict(zip(CLEAR, (value.decode() for value in clear_values), strict=True))
+    return Held(int(ver), data.decode(), left, deadline, int(idle), int(lock), since, clear=shown)
+
+
+def _create(session_id: str, draft: Draft) -> bool:
+    if _save(session_id, draft, "create")[0] == b"exists":
+        return False
+    try:
+        registry.write(session_id, draft, 1)
+    except DATABASE as error:
+        _log_unregistered(session_id, error)
+    return True
+
+
+def _update(session_id: str, draft: Draft) -> int | Conflict | None:
+    status, *reply = _save(session_id, draft, "update")
+    if _is_doubtful(status) and _verify(session_id):
+        status, *reply = _save(session_id, draft, "update")
+    if status == b"conflict":
+        return Conflict(int(reply[0]), reply[1].decode())
+    return _write_through(session_id, draft, int(reply[0])) if status == b"ok" else None
+
+
+def _save(session_id: str, draft: Draft, mode: str) -> list[Any]:
+    fields = flat({"data": draft.data, "user_id": draft.user_id, **draft.clear})
+    extend = "extend" if draft.extend else "keep"
+    limits = [draft.idle, draft.lock, draft.absolute, extend, timestamp()]
+    return list(_run(scripts.SAVE, session_id, lambda gen: [mode, draft.base, gen, *limits, *fields]))
+
+
+def _write_through(session_id: str, draft: Draft, ver: int) -> int | Conflict | None:
+    """Record in the registry what Redis has just accepted as version `ver`."""
+    try:
+        if registry.write(session_id, draft, ver):
+            return ver
+        recorded = registry.load(session_id)
+    except DATABASE as error:
+        _log_unregistered(session_id, error)
+        return ver
+    if recorded is None:  # ended meanwhile
+        clear([session_id])
+        return None
+    newest = trust.ask(lambda redis, _: redis.hget(keys.session(session_id), "ver"))
+    if isinstance(newest, bytes) and int(newest) >= recorded.ver:
+        return ver  # a later write of this session got there first, and it includes this one
+    _restore(session_id, recorded)  # a worker without Redis wrote to the registry in the second before all knew
+    return Conflict(recorded.ver, recorded.data)
+
+
+def _is_doubtful(status: bytes) -> bool:
+    """Whether PostgreSQL has to say what became of a session: its hash is not vouched for, or may have been lost."""
+    return status == b"unvouched" or (status == b"absent" and not _is_sure_miss())
+
+
+def _is_sure_miss() -> bool:
+    """Whether this server has lost nothing: it carries the marker, and has done so for longer than sessions rest."""
+    marker, generation = trust.ask(lambda redis, gen: (redis.get(keys.SESSIONS_GENERATION), gen))
+    if marker != str(generation).encode():
+        trust.distrust(generation)
+        return False
+    return not trust.was_distrusted_within(LONGEST_IDLE)
+
+
+def _verify(session_id: str) -> bool:
+    """Have PostgreSQL decide: Redis gets what is alive, and loses what ended. False when there is no session."""
+    recorded = registry.load(session_id)
+    if recorded is None:
+        if not registry.is_known(session_id):  # made while PostgreSQL was away: Redis' word stands
+            return bool(_run(scripts.SET, session_id, lambda gen: ["gen", gen]))
+        clear([session_id])
+        return False
+    hashed = key_hash(session_id)
+    if trust.ask(lambda redis, _: redis.sismember(keys.SESSIONS_UNREGISTERED, hashed)):
+        registry.end(session_id, "logout")
+        clear([session_id])
+        return False
+    _restore(session_id, recorded)
+    return True
+
+
+def _restore(session_id: str, held: Held) -> None:
+    active_at = timestamp(datetime.now(UTC) - timedelta(milliseconds=held.since))
+    limits = [held.left, held.deadline, held.idle, held.lock, held.since]
+    rest = [held.data, held.user_id, active_at, *flat(held.clear)]
+    _run(scripts.RESTORE, session_id, lambda gen: [held.ver, gen, *limits, *rest])
+
+
+def _checkpoint(session_id: str) -> bool:
+    """Record the activity; False when the session has ended in the registry."""
+    try:
+        return registry.checkpoint(session_id) or _verify(session_id)
+    except DATABASE as error:
+        _log_unregistered(session_id, error)
+        return True
+
+
+def _set(session_id: str, fields: Mapping[str, str]) -> bool:
+    return bool(_run(scripts.SET, session_id, lambda _: flat(fields)))
+
+
+def _end_unregistered(session_id: str, error: BaseException) -> bool:
+    """End a session in Redis alone, and leave word for the registry."""
+    try:
+        if not trust.is_redis():
+            raise SessionsUnavailable from error
+        trust.ask(lambda redis, _: redis.sadd(keys.SESSIONS_UNREGISTERED, key_hash(session_id)))
+        return bool(trust.ask(lambda redis, _: redis.delete(keys.session(session_id))))
+    except OUTAGE as failure:
+        raise SessionsUnavailable from failure
+
+
+def _log_unregistered(session_id: str, error: BaseException) -> None:
+    logger.error("session not registered", extra={"session": handle(session_id), "error": type(error).__name__})
+
+
+@functools.cache
+def _script(text: str) -> Script:
+    return trust.client.register_script(text)
+
+
+def _run(text: str, session_id: str, arguments: Callable[[int], list[Any]]) -> Any:
+    """Run a script on one session, with `arguments` made for the generation it is run under."""
+    call, key = _script(text), keys.session(session_id)
+    return trust.ask(lambda redis, generation: call([key], arguments(generation), client=redis))

@@ -1,0 +1,40 @@
+"""Columns as array literals: what PostgreSQL reads is what was meant."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import DataError, connection
+
+from epicops.bulk import columns_of
+
+pytestmark = pytest.mark.django_db
+
+TRICKY = ['"', "\\", "{a,b}", "", "NULL", "null", " x ", "ü\n", '\\"', "'; --", "%s"]
+
+
+def test_texts_arrive_as_they_are() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM unnest(%s::text[])", columns_of([[text] for text in TRICKY], 1))
+
+        assert [row[0] for row in cursor.fetchall()] == TRICKY
+
+
+def test_none_is_null_and_its_neighbours_stay_in_line() -> None:
+    rows = [
+        ('a"', 1, datetime(2026, 1, 1, tzinfo=UTC)),
+        (None, None, None),
+        ("NULL", 3, datetime.max.replace(tzinfo=UTC)),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[])", columns_of(rows, 3))
+
+        assert cursor.fetchall() == rows
+
+
+def test_no_rows_are_empty_arrays() -> None:
+    assert columns_of([], 2) == ["{}", "{}"]
+
+
+def test_nul_is_refused_before_it_can_shift_a_column() -> None:
+    with pytest.raises(DataError):
+        columns_of([["a\0b"]], 1)

@@ -1,0 +1,148 @@
+"""Editing: the original stays, the difference is shown, a replay delivers what was made of it."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.models import AuditEvent
+from interconnect.models import DeadLetter, InboundMessage, Revision
+from interconnect.revisions import as_bytes, as_text, changes
+from tests.builders import adt, drain, push
+from tests.interconnect.test_admin import HOSTILE, change_url, deliver, text
+from tests.operators import VIEW, staff
+
+pytestmark = pytest.mark.django_db
+
+NO_BED = adt("A01", bed="")
+FIXED = adt("A01")
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(staff("olu", *VIEW, "replay_deadletter", "edit_deadletter"))
+    return client
+
+
+def edit(client: Client, raw: bytes, **more: str) -> Any:
+    url = reverse("admin:interconnect_deadletter_edit", args=[DeadLetter.objects.earliest("pk").pk])
+    return client.post(url, {"text": raw.decode().replace("\r", "\r\n"), **more})
+
+
+def test_the_editor_holds_one_segment_a_line_and_marks_the_field_at_fault(operator: Client) -> None:
+    deliver(NO_BED)
+    letter = DeadLetter.objects.get()
+
+    content = operator.get(reverse("admin:interconnect_deadletter_edit", args=[letter.pk])).content.decode()
+
+    assert "\nPID|1||00427013" in content
+    assert 'id="at-fault"' in content
+
+
+def test_a_check_says_what_the_handlers_make_of_it_and_applies_nothing(operator: Client) -> None:
+    deliver(NO_BED)
+
+    good = edit(operator, FIXED, check="yes").content.decode()
+    bad = edit(operator, NO_BED.replace(b"PV1", b"ZV1"), check="yes").content.decode()
+
+    assert "Can be read" in good
+    assert "PV1[1]-3" in good
+    assert "There is no PV1 segment" in bad
+    assert not Revision.objects.exists()
+    assert DeadLetter.objects.get().state == "open"
+
+
+def test_an_edit_needs_a_reason_and_a_change(operator: Client) -> None:
+    deliver(NO_BED)
+
+    assert "Say why." in edit(operator, FIXED, save="yes").content.decode()
+    assert "Nothing is changed." in edit(operator, NO_BED, save="yes", reason="none").content.decode()
+    assert not Revision.objects.exists()
+
+
+def test_a_revision_is_kept_beside_the_original_shown_and_audited(operator: Client) -> None:
+    deliver(NO_BED)
+    answer = edit(operator, FIXED, save="yes", reason="bed from the ward")
+
+    letter = DeadLetter.objects.get()
+    event = AuditEvent.objects.get(code="message.edit")
+    words = text(operator, answer["Location"])
+    assert bytes(letter.message.raw) == NO_BED
+    assert "bed from the ward" in words
+    assert "PV1[1]-3 Assigned Patient Location MED^427^427^EPICOPS" in words
+    assert (event.actor, event.object_id) == ("olu", str(letter.message_id))
+    assert "bed from" not in str(event.detail)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_delivers_the_newest_revision_as_a_new_message(operator: Client) -> None:
+    push(NO_BED)
+    drain()
+    edit(operator, FIXED.replace(b"427^427", b"9^9"), save="yes", reason="a guess")
+    edit(operator, FIXED, save="yes", reason="the ward says")
+    DeadLetter.objects.open().request_replay(by=staff("ada"))
+    drain()
+
+    original, replay = InboundMessage.objects.order_by("pk")
+    assert (bytes(original.raw), bytes(replay.raw)) == (NO_BED, FIXED)
+    assert (replay.replay_of, replay.status) == (original, "applied")
+    assert DeadLetter.objects.get().state == "resolved"
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe\x00", b"MSH|^~\\&|\xe9", NO_BED + b"\0", NO_BED + b"\rOBX|" * 90_000])
+def test_what_cannot_be_edited_without_loss_is_not(operator: Client, raw: bytes) -> None:
+    deliver(raw)
+    letter = DeadLetter.objects.get()
+
+    answer = operator.get(reverse("admin:interconnect_deadletter_edit", args=[letter.pk]))
+
+    assert (answer.status_code, answer["Location"]) == (302, change_url(letter))
+
+
+def test_a_character_that_msh_18_does_not_have_is_refused(operator: Client) -> None:
+    latin = NO_BED.replace(b"|P|2.5.1", b"|P|2.5.1||||||8859/1")
+    deliver(latin)
+
+    assert "not in the declared character set" in edit(operator, latin + "|日".encode(), check="yes").content.decode()
+
+
+def test_a_message_in_latin_1_stays_in_latin_1(operator: Client) -> None:
+    sent = adt("A01", bed="", family="Müller").decode().replace("|P|2.5.1", "|P|2.5.1||||||8859/1")
+    deliver(sent.encode("latin-1"))
+    fixed = sent.replace("|I||", "|I|MED^427|")
+
+    edit(operator, fixed.encode(), save="yes", reason="bed")
+
+    assert bytes(Revision.objects.get().raw) == fixed.encode("latin-1")
+
+
+def test_hostile_text_is_inert_in_the_editor_and_the_difference(operator: Client) -> None:
+    deliver(NO_BED)
+    answer = edit(operator, adt("A01", family=HOSTILE), save="yes", reason="<script>alert(2)")
+
+    letter_page = operator.get(answer["Location"]).content.decode()
+    editor = edit(operator, adt("A01", family=HOSTILE), check="yes").content.decode()
+
+    assert "<script>alert" not in letter_page + editor
+    assert "\u202e" not in letter_page
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])), max_size=4))
+def test_text_and_bytes_are_the_same_message(segments: list[str]) -> None:
+    raw = "\r".join(["MSH|^~\\&|EPIC", *(f"ZZZ|{segment}|x" for segment in segments)]).encode()
+
+    assert as_bytes(as_text(raw)) == raw
+
+
+def test_changes_name_fields_as_hl7_does() -> None:
+    before = b"MSH|^~\\&|A|B\rPID|1||1\rOBX|1|NM|a\rOBX|2|NM|6\rNTE|1"
+    after = b"MSH|^~\\&|A|C\rPID|1||1\rOBX|1|NM|a\rOBX|2|NM|8310-5\rNTE|1\rNTE|2"
+
+    assert [(each.path, each.name, each.before, each.after) for each in changes(before, after)] == [
+        ("MSH[1]-4", "Sending Facility", "B", "C"),
+        ("OBX[2]-3", "Observation Identifier", "6", "8310-5"),
+        ("NTE", "segment added", "", "NTE|2"),
+    ]

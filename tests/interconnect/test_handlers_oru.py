@@ -1,0 +1,144 @@
+"""What ORU^R01 does, value by value."""
+
+import pytest
+
+from interconnect.models import DeadLetter, InboundMessage
+from sessions_app.models import User
+from tests.builders import adt, drain, oru, push
+from vitals.models import CodeMapping, Observation, SupersededObservation, UnmappedCode
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def message(*observations: str) -> bytes:
+    """An ORU^R01 with these OBX, each from its field 2 on."""
+    head = oru(hr=1).replace(b"|R01", f"|R01-{InboundMessage.objects.count()}-".encode())  # each a message of its own
+    lines = [f"OBX|{number}|{rest}" for number, rest in enumerate(observations, 1)]
+    return head[: head.index(b"OBX|")] + "\r".join(lines).encode()
+
+
+def kept(*observations: str) -> list[tuple[str, float]]:
+    """What is shown after these OBX were applied."""
+    push(message(*observations))
+    drain()
+    return [
+        (vital, float(value)) for vital, value in Observation.objects.order_by("vital").values_list("vital", "value")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("observation", "expected"),
+    [
+        ("NM|8867-4^Heart rate^LN||78|/min|||||F", ("hr", 78)),
+        ("NM|147842^MDC_ECG_HEART_RATE^MDC||78|264864^MDC_DIM_BEAT_PER_MIN^MDC|||||R", ("hr", 78)),
+        ("NM|HRX^^L^8867-4^Heart rate^LN||78|bpm|||||F", ("hr", 78)),
+        ("SN|8867-4^^LN||^182|/min|||||F", ("hr", 182)),
+        ("ST|8867-4^^LN||78|/min|||||F", ("hr", 78)),
+        ("NM|8480-6^^LN||16|kPa|||||F", ("sbp", 120)),
+        ("NM|59408-5^^LN||0.97|1|||||F", ("spo2", 97)),
+        ("NM|8310-5^^LN||102.2|°F|||||F", ("temp", 39)),
+        ("NM|8310-5^^LN||102.2||||||F", ("temp", 39)),
+        ("NM|8310-5^^LN||37.5||||||F", ("temp", 37.5)),
+        ("NM|150344^MDC_TEMP^MDC||99.5|266560^MDC_DIM_FAHR^MDC|||||R", ("temp", 37.5)),
+        ("CWE|67775-7^^LN||V^Voice||||||F", ("acvpu", 2)),
+        ("NM|3151-8^^LN||2|L/min|||||F", ("o2", 2)),
+    ],
+)
+def test_codes_and_units(observation: str, expected: tuple[str, float]) -> None:
+    assert kept(observation) == [expected]
+
+
+def test_a_pressure_panel_is_two_values() -> None:
+    assert kept("ST|85354-9^^LN||140/90|mmHg|||||F") == [("dbp", 90), ("sbp", 140)]
+
+
+def test_a_code_counts_in_its_own_system_only() -> None:
+    assert kept("NM|8867-4^^99LOCAL||78|/min|||||F", "NM|150344^^LN||37||||||F") == []
+    assert set(UnmappedCode.objects.values_list("code", "system")) == {("8867-4", "99LOCAL"), ("150344", "LN")}
+
+
+def test_a_local_code_is_counted_until_somebody_maps_it() -> None:
+    flowsheet = ("ST|5^BP^||140/90||||||F", "NM|6^Temp||102.2||||||F")
+    assert kept(*flowsheet) == []
+    assert InboundMessage.objects.get().reason == "2 codes not mapped"
+    assert UnmappedCode.objects.get(code="6").label == "Temp"
+
+    CodeMapping.objects.create(code="5", vital="bp")
+    CodeMapping.objects.create(code="6", vital="temp", unit="[degF]")
+    assert kept(*flowsheet) == [("dbp", 90), ("sbp", 140), ("temp", 39)]
+    assert UnmappedCode.objects.get(code="6").count == 1
+
+
+def test_a_bad_value_leaves_the_others_and_a_dead_letter_to_repair() -> None:
+    bad = ("NM|8867-4^^LN||fast|/min|||||F", "NM|9279-1^^LN||16|/min|||||F", "NM|8310-5^^LN||310|K|||||F")
+    assert kept(*bad) == [("rr", 16)]
+
+    letter = DeadLetter.objects.get()
+    assert (letter.message.status, letter.message.reason) == ("applied", "not usable: OBX[1]-5, OBX[3]-6")
+    assert (letter.error_path, letter.state) == ("OBX[1]-5", "open")
+
+
+def test_replaying_a_partial_message_changes_nothing_twice() -> None:
+    olu = User.objects.create_user("olu", role=User.Role.OPERATOR)
+    kept("NM|8867-4^^LN||fast|/min|||||F", "NM|9279-1^^LN||16|/min|||||F")
+    DeadLetter.objects.request_replay(by=olu)
+    drain()
+
+    assert Observation.objects.count() == 1
+    assert DeadLetter.objects.filter(state="open").count() == 1
+
+
+@pytest.mark.parametrize("status", ["X", "N", "I", "O"])
+def test_results_without_a_value_are_passed_over(status: str) -> None:
+    assert kept(f"NM|8867-4^^LN||||||||{status}", "NM|9279-1^^LN||16||||||F") == [("rr", 16)]
+    assert not DeadLetter.objects.exists()
+
+
+@pytest.mark.parametrize(("sent", "status"), [("R", "R"), ("S", "P"), ("P", "P"), ("U", "F"), ("A", "F"), ("", "F")])
+def test_statuses_are_kept_as_what_they_mean(sent: str, status: str) -> None:
+    kept(f"NM|8867-4^^LN||78||||||{sent}")
+
+    assert Observation.objects.get().status == status
+
+
+@pytest.mark.parametrize("status", ["D", "W"])
+def test_a_withdrawn_value_is_gone_and_remembered(status: str) -> None:
+    push(oru(hr=78), oru(hr='""', status=status), oru(hr=78))
+    drain()
+
+    assert not Observation.objects.exists()
+    assert Observation.everything.get().status == status
+    assert [int(old.value) for old in SupersededObservation.objects.all()] == [78]
+
+
+def test_a_correction_keeps_the_old_value_in_history() -> None:
+    push(oru(hr=78))
+    drain()
+    push(oru(hr=87, status="C"))
+    drain()
+
+    assert int(Observation.objects.get().value) == 87
+    assert int(SupersededObservation.objects.get().value) == 78
+
+
+def test_an_implausible_value_is_kept_and_not_shown() -> None:
+    assert kept("NM|8867-4^^LN||900|/min|||||F") == []
+
+    assert int(Observation.everything.get().value) == 900
+    assert InboundMessage.objects.get().reason == "implausible values are kept and not shown"
+
+
+def test_the_time_is_obx_14_else_obr_7_else_msh_7() -> None:
+    times = message("NM|8867-4^^LN||78||||||F|||20260302080000+0000", "NM|9279-1^^LN||16||||||F")
+    push(times, times.replace(b"OBR|1|||VITALS|||20260302090100+0000", b"OBR|1").replace(b"090100", b"070000"))
+    drain()
+
+    hours = Observation.objects.order_by("observed_at").values_list("vital", "observed_at__hour")
+    assert list(hours) == [("rr", 7), ("hr", 8), ("rr", 9)]
+
+
+def test_a_birth_date_nobody_can_read_does_not_lose_the_vitals() -> None:
+    push(oru(hr=78).replace(b"^^^EPIC^MR", b"^^^EPIC^MR||Okafor||Aug 15, 1942"), adt("A01"))
+    drain()
+
+    assert Observation.objects.count() == 1

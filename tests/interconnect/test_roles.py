@@ -1,0 +1,118 @@
+"""Every address of the console for every role that the migrations create."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import get_resolver, reverse
+
+from interconnect.models import DeadLetter, Discard, FailureGroup
+from tests.builders import adt
+from tests.interconnect.test_admin import deliver
+from tests.operators import staff
+
+pytestmark = pytest.mark.django_db
+
+ROLES = ("viewer", "operator", "supervisor", "auditor")
+EVERYBODY, ACTORS, SUPERVISOR = set(ROLES), {"operator", "supervisor"}, {"supervisor"}
+WITH_AUDIT = {"supervisor", "auditor"}
+
+ADDRESSES = {
+    ("GET", "failuregroup_changelist"): EVERYBODY,
+    ("GET", "failuregroup_change"): EVERYBODY,
+    ("GET", "failuregroup_add"): set[str](),
+    ("GET", "failuregroup_delete"): set[str](),
+    ("GET", "failuregroup_history"): EVERYBODY,
+    ("POST", "failuregroup_triage"): ACTORS,
+    ("POST", "failuregroup_replay"): ACTORS,
+    ("POST", "failuregroup_discard"): ACTORS,
+    ("GET", "deadletter_changelist"): EVERYBODY,
+    ("GET", "deadletter_change"): EVERYBODY,
+    ("GET", "deadletter_add"): set[str](),
+    ("GET", "deadletter_delete"): set[str](),
+    ("GET", "deadletter_history"): EVERYBODY,
+    ("POST", "deadletter_replay"): ACTORS,
+    ("POST", "deadletter_search"): EVERYBODY,
+    ("GET", "deadletter_edit"): ACTORS,
+    ("POST", "deadletter_discard"): ACTORS,
+    ("GET", "discard_changelist"): EVERYBODY,
+    ("GET", "discard_change"): EVERYBODY,
+    ("GET", "discard_add"): set[str](),
+    ("GET", "discard_delete"): set[str](),
+    ("GET", "discard_history"): EVERYBODY,
+    ("POST", "discard_restore"): SUPERVISOR,
+    ("GET", "inboundmessage_changelist"): ACTORS,
+    ("GET", "inboundmessage_change"): ACTORS,
+    ("POST", "inboundmessage_search"): ACTORS,
+    ("GET", "inboundmessage_add"): set[str](),
+    ("GET", "inboundmessage_delete"): set[str](),
+    ("GET", "inboundmessage_history"): ACTORS,
+}
+
+
+def in_role(role: str) -> Client:
+    person = staff(role)
+    person.groups.add(Group.objects.get(name=f"Interconnect {role}"))
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def address(name: str) -> str:
+    letter = DeadLetter.objects.get()
+    pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
+    pks["discard"] = Discard.objects.get().pk
+    has_row = not name.endswith(("_changelist", "_add", "_search"))
+    return reverse(f"admin:interconnect_{name}", args=[pks[name.partition("_")[0]]] if has_row else [])
+
+
+@pytest.fixture
+def _a_failure() -> None:
+    deliver(adt("A01", bed=""))
+    Discard.objects.create(reason="test", text="-", count=0, discarded_by=staff("someone"))
+
+
+@pytest.mark.usefixtures("_a_failure")
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_gets_its_addresses_and_no_others(role: str) -> None:
+    client = in_role(role)
+    statuses = {(method, name): client.generic(method, address(name)).status_code for method, name in ADDRESSES}
+
+    wrong = {
+        where: status for where, status in statuses.items() if (status in (200, 302)) is not (role in ADDRESSES[where])
+    }
+
+    assert wrong == {}
+
+
+def test_every_address_of_the_console_is_in_the_table() -> None:
+    names = {name for name in get_resolver().reverse_dict if isinstance(name, str)}
+    nested = {
+        str(name)
+        for pattern in get_resolver().url_patterns
+        for name in getattr(pattern, "reverse_dict", {})
+        if isinstance(name, str)
+    }
+    console = {
+        name.removeprefix("interconnect_")
+        for name in names | nested
+        if name.startswith(tuple(f"interconnect_{model}_" for model in ("failuregroup", "deadletter", "discard")))
+    }
+
+    assert console == {name for _, name in ADDRESSES if not name.startswith("inbound")}
+
+
+def test_nobody_acts_by_following_a_link(client: Client) -> None:
+    deliver(adt("A01", bed=""))
+    Discard.objects.create(reason="test", text="-", count=0, discarded_by=staff("someone"))
+    supervisor = in_role("supervisor")
+
+    statuses = {name: supervisor.get(address(name)).status_code for method, name in ADDRESSES if method == "POST"}
+
+    assert set(statuses.values()) == {405}
+
+
+def test_the_groups_are_there_after_migrating() -> None:
+    assert FailureGroup.objects.count() == 0
+    assert set(Group.objects.filter(name__startswith="Interconnect").values_list("name", flat=True)) == {
+        f"Interconnect {role}" for role in ROLES
+    }

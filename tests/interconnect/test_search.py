@@ -1,0 +1,167 @@
+"""Messages are found by what is in them, and no address says who was looked for."""
+
+from typing import Any
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+
+from audit.models import AuditEvent
+from interconnect.models import DeadLetter, InboundMessage, MessageTokens
+from interconnect.search import read
+from interconnect.searches import Search
+from tests.builders import adt, oru
+from tests.interconnect.test_admin import DEAD_LETTERS, MESSAGES, deliver, page, text
+from tests.operators import olu
+from tests.processes import ManageProcess
+
+pytestmark = pytest.mark.django_db
+
+NO_BED = adt("A01", "E0001327", bed="")
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(olu())
+    return client
+
+
+def search(client: Client, words: str, model: str = "inboundmessage", **more: str) -> Any:
+    return client.post(reverse(f"admin:interconnect_{model}_search"), {"text": words, **more})
+
+
+def found(client: Client, words: str, model: str = "inboundmessage") -> int:
+    answer = search(client, words, model)
+    return int(client.get(answer["Location"]).context["cl"].result_count)
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        ("PID-3:00427013", 3),
+        ("pid-3:e0001327", 1),
+        ("PID-3:00427013 type:ORU^R01", 1),
+        ("OBX-3:8867-4", 1),
+        ("PV1-3:MED", 2),
+        ("PV1-19:V00427013", 2),
+        ("type:ADT^A01 status:applied", 1),
+        ("sender:monitor", 1),
+        ("error:missing-field", 1),
+        ("state:open", 1),
+        ("age:<1h", 4),
+        ("age:>1h", 0),
+        ("A01004270130", 1),
+        ("control:A01004270130 facility:EPICOPS", 1),
+        ("PID-3:0042", 0),
+        ("PID-3:'two words'", 0),
+    ],
+)
+def test_a_message_is_found_by(operator: Client, words: str, number: int) -> None:
+    deliver(adt("A01"), oru(), adt("A60"), NO_BED)
+
+    assert found(operator, words) == number
+
+
+def test_a_message_is_found_by_its_number(operator: Client) -> None:
+    deliver(adt("A01"), adt("A60"))
+
+    assert found(operator, str(InboundMessage.objects.latest("pk").pk)) == 1
+
+
+def test_dead_letters_are_found_in_the_same_words(operator: Client) -> None:
+    deliver(adt("A01"), NO_BED, oru(hr="fast"))
+
+    assert found(operator, "PID-3:E0001327 error:missing-field state:open age:<1h", "deadletter") == 1
+
+
+def test_every_repetition_is_found(operator: Client) -> None:
+    deliver(adt("A01").replace(b"^^^EPIC^MR", b"^^^EPIC^MR~777^^^NHS^NH"))
+
+    assert found(operator, "PID-3:777") == 1
+
+
+def test_escapes_are_decoded_before_they_are_indexed(operator: Client) -> None:
+    deliver(adt("A01", visit="V\\T\\1"))
+
+    assert found(operator, "PV1-19:V&1") == 1
+
+
+def test_bytes_that_are_no_message_are_found_by_their_error(operator: Client) -> None:
+    deliver(bytes(range(256)), b"")
+
+    assert found(operator, "error:not-hl7") == 2
+
+
+def test_no_address_holds_what_was_looked_for_and_the_search_is_audited(operator: Client) -> None:
+    deliver(NO_BED)
+    answer = search(operator, "PID-3:E0001327")
+
+    event = AuditEvent.objects.get(code="message.search")
+    assert answer["Location"] == f"{MESSAGES}?search={Search.objects.get().pk}"
+    assert (event.actor, event.object_id) == ("olu", str(Search.objects.get().pk))
+    assert "E0001327" not in str(event.detail)
+    assert "E0001327" in page(operator, answer["Location"])  # in the search field, to be changed
+
+
+def test_tokens_hold_no_patient_data() -> None:
+    deliver(NO_BED)
+
+    assert all(isinstance(token, int) for token in MessageTokens.objects.get().tokens)
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        ("PID-5:Okafor", "Not a search word: 'pid-5'"),
+        ("PID-3:", "what is looked for"),
+        ("age:2h", "like >2h"),
+        ("number:x", "digits only"),
+        ("state:gone", "No dead letter"),
+        ('"open', "No closing quotation"),
+    ],
+)
+def test_a_search_that_cannot_be_read_says_why(operator: Client, words: str, wrong: str) -> None:
+    answer = search(operator, words)
+
+    assert wrong in " ".join(str(message) for message in get_messages(answer.wsgi_request))
+    assert not Search.objects.exists()
+
+
+def test_a_named_search_is_a_view_for_everybody_and_can_be_changed(operator: Client) -> None:
+    deliver(NO_BED)
+    search(operator, "age:>2h", name="Late")
+    search(operator, "error:missing-field age:<1h", name="Late")
+
+    view = Search.objects.get()
+    assert view.text == "error:missing-field age:<1h"
+    assert "Late" in text(operator, DEAD_LETTERS)
+    assert operator.get(DEAD_LETTERS, {"search": str(view.pk)}).context["cl"].result_count == 1
+
+
+def test_all_that_match_are_replayed_not_one_page(operator: Client) -> None:
+    deliver(*(adt("A01", "E0001327", bed="", minutes=number) for number in range(60)), adt("A01", bed=""))
+    address = search(operator, "PID-3:E0001327", "deadletter")["Location"]
+    chosen = {"action": "replay_selected", "select_across": 1, "_selected_action": DeadLetter.objects.first().pk}  # type: ignore[union-attr]  # there is one
+
+    asked = operator.post(address, chosen)
+    operator.post(address, {**dict(asked.context["hidden"]), "post": "yes"})
+
+    assert DeadLetter.objects.filter(state="replaying").count() == 60
+
+
+def test_reading_does_not_depend_on_the_case_of_words() -> None:
+    assert read("TYPE:adt^a01", bool).tokens == read("type:ADT^A01", bool).tokens
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_from_before_are_indexed_by_the_command(manage: Any) -> None:
+    deliver(adt("A01"), NO_BED, bytes(range(256)))
+    before = dict(MessageTokens.objects.values_list("message", "tokens"))
+    MessageTokens.objects.all().delete()
+
+    command: ManageProcess = manage("index_messages")
+
+    assert command.wait() == 0
+    assert "3 messages indexed" in command.stdout
+    assert dict(MessageTokens.objects.values_list("message", "tokens")) == before

@@ -1,0 +1,85 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from interconnect.models import Feed, FeedHour, RefusedFrame
+from interconnect.refused import Refusal, RefusalLog
+from interconnect.silence import is_silent, missing
+from tests.factories import signed_in
+from tests.operators import root, staff
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 3, 4, 10, 30, tzinfo=UTC)  # a Wednesday
+HOUR = timedelta(hours=1)
+
+
+def feed(*, days: int, per_hour: int, silent_for: timedelta, nights: int | None = None, now: datetime = NOW) -> Feed:
+    """A feed with a history: so many messages every hour, `nights` of them from midnight to six."""
+    last = now - silent_for
+    first = (last - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+    made = Feed.objects.create(
+        application="LAB", facility="X", first_seen_at=first, last_seen_at=last, messages=1, duplicates=0, reused=0
+    )
+    hours = (first + number * HOUR for number in range(days * 24))
+    FeedHour.objects.bulk_create(
+        FeedHour(feed=made, hour=hour, messages=nights if nights is not None and hour.hour < 6 else per_hour)
+        for hour in hours
+    )
+    return made
+
+
+def test_a_busy_feed_is_silent_soon() -> None:
+    busy = feed(days=15, per_hour=120, silent_for=timedelta(minutes=6))
+
+    assert missing(busy, NOW) == pytest.approx(12, abs=0.5)
+    assert is_silent(busy, NOW)
+
+
+def test_a_slow_feed_is_given_its_time() -> None:
+    assert not is_silent(feed(days=15, per_hour=2, silent_for=timedelta(hours=2)), NOW)
+
+
+def test_a_quiet_night_is_no_silence() -> None:
+    daytime = feed(days=15, per_hour=100, silent_for=timedelta(hours=10, minutes=29), nights=0)
+
+    assert not is_silent(daytime, NOW - timedelta(hours=4, minutes=31))
+    assert is_silent(daytime, NOW)
+
+
+def test_a_feed_without_a_week_of_history_is_judged_by_its_mean() -> None:
+    assert is_silent(feed(days=1, per_hour=60, silent_for=timedelta(minutes=20)), NOW)
+
+
+def test_the_feeds_page_names_the_silent_one(client: Client) -> None:
+    feed(days=15, per_hour=120, silent_for=timedelta(days=1), now=timezone.now())
+
+    page = signed_in(client, root(), "admin").get("/admin/interconnect/feed/").content.decode()
+    assert "LAB @ X" in page
+    assert "Silent" in page
+
+
+def test_a_refused_frame_can_be_opened_with_its_bytes_and_its_answer(client: Client) -> None:
+    log = RefusalLog()
+    log.add(Refusal("This is not MLLP", 5, b"\x16\x03abc", b"MSH|^~\\&|\rMSA|AR|\r"), "10.0.0.9")
+    log.flush()
+    row = RefusedFrame.objects.get()
+
+    client = signed_in(client, staff("rita", "view_refusedframe"), "admin")
+    listed = client.get("/admin/interconnect/refusedframe/").content.decode()
+    page = client.get(f"/admin/interconnect/refusedframe/{row.pk}/change/").content.decode()
+    assert "This is not MLLP" in listed
+    assert "16 03 61 62 63" in page
+    assert "MSA|AR|" in page
+
+
+def test_a_flood_of_one_peer_becomes_rows_that_count() -> None:
+    log = RefusalLog()
+    for number in range(5000):
+        log.add(Refusal("empty", 0, str(number).encode()), "10.0.0.9")
+    log.flush()
+
+    assert RefusedFrame.objects.count() <= 130
+    assert sum(RefusedFrame.objects.values_list("repeats", flat=True)) == 5000

@@ -1,0 +1,65 @@
+"""Preflight tells a deployment that keeps its promises from one that does not."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from epicops.embedded.stack import Stack
+from epicops.redis_client import queue_client
+from monitoring.preflight import preflight
+
+pytestmark = pytest.mark.django_db
+
+
+def broken() -> list[str]:
+    return [finding.condition for finding in preflight() if not finding.is_kept]
+
+
+def test_the_embedded_stack_keeps_all_but_what_one_host_cannot() -> None:
+    findings = {finding.condition: finding.is_kept for finding in preflight()}
+
+    assert findings["Redis queue appendfsync is always"]
+    assert findings["Redis cache evicts by allkeys-lru"]
+    assert findings["all migrations are applied"]
+    assert "Redis queue has 0 replicas" in broken()
+    assert "EPICOPS_AUDIT_KEY is set" in broken()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "right"),
+    [("appendfsync", "everysec", "always"), ("no-appendfsync-on-rewrite", "yes", "no")],
+)
+def test_a_queue_that_may_lose_messages_is_named(setting: str, value: str, right: str) -> None:
+    queue_client().config_set(setting, value)
+    try:
+        assert f"Redis queue {setting} is {value}" in broken()
+    finally:
+        queue_client().config_set(setting, right)
+
+
+def test_an_evicting_queue_is_named() -> None:
+    queue_client().config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert "Redis queue evicts by allkeys-lru" in broken()
+    finally:
+        queue_client().config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.slow
+def test_a_server_that_is_away_is_a_finding_not_a_failure(stack: Stack) -> None:
+    stack.queue.kill()
+
+    assert "Redis queue answers" in broken()
+
+
+def test_strict_fails_where_a_promise_is_not_kept() -> None:
+    out = StringIO()
+    call_command("preflight", as_json=True, stdout=out)
+
+    answer = json.loads(out.getvalue())
+    assert answer["kept"] is False
+    assert {"promise", "condition", "is_kept", "why"} == set(answer["findings"][0])
+    with pytest.raises(CommandError, match="conditions are not met"):
+        call_command("preflight", strict=True, stdout=StringIO())

@@ -1,0 +1,186 @@
+"""The same reads from PostgreSQL and from the cache, in shapes with names: the cache does not win them all.
+
+Both sides of a shape must return equal data before anything is timed. Samples take turns, so that a busy machine slows
+both, and a verdict says who wins.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, cast
+
+from django.db.models import Avg, Max, Min
+from django.utils import timezone
+
+from epicops import keys
+from vitals import documents, fence
+from vitals.cache import read_beds, write_through
+from vitals.codes import VITALS
+from vitals.documents import Latest, Reading
+from vitals.local_copy import copies
+from vitals.models import Bed, Observation, Stay
+
+WARD: Final = 32  # beds
+HOSPITAL: Final = 500  # beds
+START_SECONDS: Final = 2.0  # for local copies to be confirmed
+EVEN: Final = 1.2  # below this ratio nobody wins
+
+Side = Callable[[], Any]
+Found = dict[int, tuple[Reading, ...]]
+
+
+class Unequal(Exception):  # noqa: N818  a finding about the data
+    """The two sides of a shape returned different data: timing them would compare nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A read, and how many samples of it are worth taking. `prepare` opens what the cache's side needs."""
+
+    name: str
+    title: str
+    samples: int
+    prepare: Callable[[Sequence[Bed]], Any]
+    beds: int = WARD
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Seconds per read of one shape, as (p50, p95, p99)."""
+
+    shape: Shape
+    samples: int
+    postgresql: tuple[float, float, float]
+    cache: tuple[float, float, float]
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long PostgreSQL takes, by medians."""
+        return self.postgresql[0] / self.cache[0]
+
+    @property
+    def verdict(self) -> str:
+        if self.ratio >= EVEN:
+            return f"The cache answers {self.ratio:,.1f} times as fast."
+        if self.ratio <= 1 / EVEN:
+            return f"PostgreSQL wins: {1 / self.ratio:.1f} times as fast as the cache."
+        return "No difference worth a cache."
+
+
+def compare(shape: Shape, beds: Sequence[Bed], samples: int | None = None) -> Comparison:
+    """Time a shape on these occupied beds; raise Unequal when its sides disagree."""
+    chosen = list(beds)[: shape.beds]
+    write_through([bed.pk for bed in chosen])
+    with shape.prepare(chosen) as (postgresql, cached):
+        if postgresql() != cached():
+            raise Unequal(shape.name)
+        taken: tuple[list[float], list[float]] = ([], [])
+        number = samples or shape.samples
+        for _ in range(number):
+            for side, times in zip((postgresql, cached), taken, strict=True):
+                started = time.perf_counter()
+                side()
+                times.append(time.perf_counter() - started)
+    return Comparison(shape, number, *(_percentiles(times) for times in taken))
+
+
+def occupied_beds(limit: int = HOSPITAL) -> list[Bed]:
+    """Return beds that somebody is in."""
+    return list(Bed.objects.filter(stays__to_at=None, stays__isnull=False).distinct().order_by("pk")[:limit])
+
+
+def _percentiles(times: list[float]) -> tuple[float, float, float]:
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return cuts[49], cuts[94], cuts[98]
+
+
+def _by_orm(bed_ids: Sequence[int]) -> Found:
+    """Return the latest vitals as Django's ORM reads them: who is there, then DISTINCT ON over the day's readings."""
+    stays = Stay.objects.filter(bed__in=bed_ids, to_at=None).select_related("visit").order_by("from_at", "pk")
+    visits = {stay.bed_id: stay.visit for stay in stays}  # the later arrival stands
+    patients = [visit.patient_id for visit in visits.values()]
+    latest: dict[int, Latest] = {patient: {} for patient in patients}
+    rows = Observation.objects.filter(patient__in=patients, vital__in=VITALS)
+    rows = rows.order_by("patient", "vital", "-observed_at").distinct("patient", "vital")
+    for patient, vital, value, at, status in rows.values_list("patient", "vital", "value", "observed_at", "status"):
+        latest[patient][vital] = (value, at, status)
+    return {bed: _readings(documents.document(v.pk, latest[v.patient_id])) for bed, v in visits.items()}
+
+
+def _by_lateral(bed_ids: Sequence[int]) -> Found:
+    return {pk: _readings(loaded.document) for pk, loaded in documents.load(bed_ids).items()}
+
+
+def _by_turns(bed_ids: Sequence[int]) -> Found:
+    return {pk: readings for bed_id in bed_ids for pk, readings in _by_orm([bed_id]).items()}
+
+
+def _readings(document: documents.Document) -> tuple[Reading, ...]:
+    return documents.read(document, documents.Source.DATABASE).readings
+
+
+def _cached(beds: Sequence[Bed]) -> Side:
+    return lambda: {pk: vitals.readings for pk, vitals in read_beds(beds).items()}
+
+
+def _against(postgresql: Callable[[Sequence[int]], Found]) -> Callable[[Sequence[Bed]], Any]:
+    """Pair a way to ask PostgreSQL with one MGET."""
+
+    @contextmanager
+    def prepare(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
+        bed_ids = [bed.pk for bed in beds]
+        yield lambda: postgresql(bed_ids), _cached(beds)
+
+    return prepare
+
+
+@contextmanager
+def _local(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
+    """Pair the ORM with this process' own copies."""
+    bed_ids, cached = [bed.pk for bed in beds], _cached(beds)
+    copies.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not copies.is_confirmed and time.monotonic() < deadline:
+            time.sleep(0.01)
+        cached()
+        yield lambda: _by_orm(bed_ids), cached
+    finally:
+        copies.stop()
+
+
+@contextmanager
+def _aggregate(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
+    """Pair a day's extremes and means of every bed's heart rate with the same as one cached document."""
+    until = timezone.now()
+    patients = list(Stay.objects.filter(bed__in=beds, to_at=None).values_list("visit__patient", flat=True))
+    client, name = fence.client(), keys.HEART_RATE_SUMMARY
+    client.set(name, fence.encode(_summary(patients, until)), px=fence.TTL)
+    yield lambda: _summary(patients, until), lambda: fence.decode(cast("bytes", client.get(name)))
+
+
+def _summary(patients: Sequence[int], until: datetime) -> dict[str, list[float]]:
+    day = Observation.objects.filter(
+        patient__in=patients, vital="hr", observed_at__gt=until - timedelta(days=1), observed_at__lte=until
+    )
+    rows = day.values_list("patient").annotate(Min("value"), Max("value"), Avg("value")).order_by("patient")
+    return {str(patient): [_rounded(value) for value in figures] for patient, *figures in rows}
+
+
+def _rounded(value: Decimal) -> float:
+    return round(float(value), 1)
+
+
+SHAPES: Final = (
+    Shape("bed-orm", "One bed: ORM, one MGET", 200, _against(_by_orm), beds=1),
+    Shape("bed-sql", "One bed: LATERAL, one MGET", 200, _against(_by_lateral), beds=1),
+    Shape("bed-local", "One bed: ORM, local copy", 200, _local, beds=1),
+    Shape("ward-sql", "Ward of 32: LATERAL, one MGET", 100, _against(_by_lateral)),
+    Shape("ward-orm", "Ward of 32: ORM DISTINCT ON, one MGET", 50, _against(_by_orm)),
+    Shape("ward-turns", "Ward of 32: ORM bed by bed, one MGET", 30, _against(_by_turns)),
+    Shape("day", "500 beds, heart rate of 24 h: aggregate, one cached document", 20, _aggregate, beds=HOSPITAL),
+)

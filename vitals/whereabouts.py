@@ -1,0 +1,77 @@
+"""Copies of where patients are, for other systems: `patient:<id>:location` and `bed:<bed>:patient`.
+
+Derived from the stays and written through after each commit. They expire after TTL, so that what could not be written
+while Redis was away is wrong for no longer than that.
+"""
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from django.db import connection
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+from epicops import keys
+from epicops.breaker import CircuitOpen
+from vitals.cache import breaker
+from vitals.models import Bed
+
+TTL: Final = 60  # seconds
+
+
+class Presence(NamedTuple):
+    """A patient in a bed now; of several in one bed, or beds of one patient, the latest arrival comes first."""
+
+    patient_id: int
+    bed_id: int
+    bed: str
+    unit: str
+    room: str
+    facility: str
+    visit: int
+    since: int  # Unix seconds
+
+    def fields(self) -> dict[str, str | int]:
+        """Return the HASH as other systems read it."""
+        return {name: getattr(self, name) for name in ("bed", "unit", "room", "facility", "visit", "since")}
+
+
+def write_through(patient_ids: Collection[int], bed_ids: Collection[int]) -> None:
+    """Replace the copies of these patients and beds after a commit: one query or two and one round trip."""
+    if not patient_ids and not bed_ids:
+        return
+    presences = read_presences(patient_ids, bed_ids)
+    by_patient = {presence.patient_id: presence for presence in reversed(presences)}
+    by_bed = {presence.bed_id: presence for presence in reversed(presences)}
+    names = dict(Bed.objects.filter(pk__in=bed_ids).values_list("pk", "key"))
+    try:
+        with breaker.guard(), get_redis_connection("default").pipeline(transaction=True) as pipeline:
+            for patient_id in patient_ids:
+                key = keys.location(patient_id)
+                pipeline.delete(key)
+                if patient_id in by_patient:
+                    pipeline.hset(key, mapping=by_patient[patient_id].fields())
+                    pipeline.expire(key, TTL)
+            for bed_id, name in names.items():
+                if bed_id in by_bed:
+                    pipeline.set(keys.occupant(name), by_bed[bed_id].patient_id, ex=TTL)
+                else:
+                    pipeline.delete(keys.occupant(name))
+            pipeline.execute()
+    except (CircuitOpen, RedisError):
+        return  # the breaker has logged it, and the copies expire
+
+
+def read_presences(patient_ids: Collection[int], bed_ids: Collection[int]) -> list[Presence]:
+    """Return who of these patients is where and who is in these beds, the latest arrival first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT v.patient_id, s.bed_id, b.key, u.code, b.room, u.facility, s.visit_id,
+                 extract(epoch FROM s.from_at)::bigint
+               FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
+               JOIN vitals_bed b ON b.id = s.bed_id JOIN vitals_unit u ON u.id = b.unit_id
+               WHERE s.to_at IS NULL AND (v.patient_id = ANY(%s) OR s.bed_id = ANY(%s))
+               ORDER BY s.from_at DESC, s.id DESC""",
+            [list(patient_ids), list(bed_ids)],
+        )
+        return [Presence(*row) for row in cursor.fetchall()]
