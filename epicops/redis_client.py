@@ -74,7 +74,7 @@ def _pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
     address = parse(url)
     options = options | address.options
     if address.topology is Topology.SENTINEL:
-        managed = redis_tls.SentinelTLSConnection if address.is_tls else redis.sentinel.SentinelManagedConnection
+        managed = redis_tls.SentinelTLSConnection if address.is_tls else redis_tls.SentinelConnection
         manager = _sentinels(address)
         return cast(
             "redis.ConnectionPool",

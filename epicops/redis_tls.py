@@ -6,6 +6,7 @@ public way to pass a context, hence the overrides; tests/epicops/test_redis_clie
 
 import socket
 import ssl
+from typing import Any
 
 import redis.sentinel
 
@@ -29,5 +30,20 @@ class TLSConnection(PinnedTLS, redis.SSLConnection):
     pass
 
 
-class SentinelTLSConnection(PinnedTLS, redis.sentinel.SentinelManagedSSLConnection):
+class Forgetful:
+    """Mixed into redis-py's Sentinel connections, which alone stay open after a timeout.
+
+    The primary is looked up when a connection is made, so a frozen one would be asked for ever; and the reply that
+    comes late after all would be taken for that of the next command.
+    """
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        return super().read_response(*args, **{"disconnect_on_error": True} | kwargs)  # type: ignore[misc]  # mixed in
+
+
+class SentinelConnection(Forgetful, redis.sentinel.SentinelManagedConnection):
+    pass
+
+
+class SentinelTLSConnection(Forgetful, PinnedTLS, redis.sentinel.SentinelManagedSSLConnection):
     pass

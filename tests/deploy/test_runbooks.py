@@ -31,6 +31,7 @@ def test_a_runbook_has_its_five_parts(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ha
 @pytest.mark.redis70
 @pytest.mark.parametrize("path", OF_THE_TIER, ids=lambda path: path.stem)
 def test_a_runbook_does_what_it_says(path: Path, tier: Tier) -> None:

@@ -19,6 +19,7 @@ from vitals.cache import read_beds
 pytestmark = [
     pytest.mark.redis70,
     pytest.mark.slow,
+    pytest.mark.ha,
     # A frozen server does not answer the end of a TLS connection: asyncio leaves its socket to the collector.
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
