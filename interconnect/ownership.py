@@ -57,6 +57,7 @@ def owned_queue(
     """
     try:
         refuse_transaction_pooling()
+        logger.info("standing by")
         while not _try_lock(lane):
             if stop.requested:
                 yield None

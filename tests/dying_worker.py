@@ -23,7 +23,6 @@ from epicops.redis_client import Redis  # noqa: E402
 from interconnect import apply, delivery, worker  # noqa: E402
 from interconnect.er7 import Message  # noqa: E402
 from interconnect.queue import InboundQueue  # noqa: E402
-from vitals.events import Event  # noqa: E402
 
 BEFORE, AFTER = "before", "after"
 
@@ -65,12 +64,12 @@ def die_at(point: str, death: Callable[[], None]) -> None:
 
 def die_reading() -> None:
     """Die, as by a crash of the interpreter, whenever DEADLY of tests/messages.py is interpreted."""
-    original: Callable[[Message], tuple[Event, str]] = vars(delivery)["interpret"]
+    original: Callable[..., Any] = vars(delivery)["interpret"]
 
-    def interpret(message: Message) -> tuple[Event, str]:
+    def interpret(message: Message, *local_codes: Any) -> Any:
         if message.control_id == "DEADLY":
             os.kill(os.getpid(), signal.SIGKILL)
-        return original(message)
+        return original(message, *local_codes)
 
     setattr(delivery, "interpret", interpret)  # noqa: B010  the fault that is injected
 

@@ -89,6 +89,6 @@ def test_a_standby_takes_over_when_the_owner_is_killed(manage: Manage) -> None:
 def test_a_standby_stops_at_sigterm(manage: Manage) -> None:
     manage("consume_interconnect").wait_for("queue owned")
     standby = manage("consume_interconnect")
-    time.sleep(1.5)
+    standby.wait_for("standing by")
 
     assert standby.stop(5) == 0

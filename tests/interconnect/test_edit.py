@@ -46,11 +46,11 @@ def test_a_check_says_what_the_handlers_make_of_it_and_applies_nothing(operator:
     deliver(NO_BED)
 
     good = edit(operator, FIXED, check="yes").content.decode()
-    bad = edit(operator, NO_BED.replace(b"PV1", b"ZV1"), check="yes").content.decode()
+    bad = edit(operator, NO_BED.replace(b"PID", b"ZID"), check="yes").content.decode()
 
     assert "Can be read" in good
     assert "PV1[1]-3" in good
-    assert "There is no PV1 segment" in bad
+    assert "There is no PID segment" in bad
     assert not Revision.objects.exists()
     assert DeadLetter.objects.get().state == "open"
 
