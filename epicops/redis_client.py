@@ -2,27 +2,38 @@
 
 redis-py's defaults range from none to ten retries depending on how a client was made, and `socket_timeout`
 counts per read, not per command. A timed-out write may have been applied: writes are never retried here.
+`epicops/redis_url.py` says which servers a URL stands for; everything above here is the same for all of them.
 """
 
 import functools
 from collections.abc import Callable
 from typing import Any, cast
 
+import redis.sentinel
 from django.conf import settings
+from django_redis.pool import ConnectionFactory
 from redis import Redis
+from redis._parsers.base import BaseParser
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from epicops import redis_tls
+from epicops.redis_url import Address, Topology, parse
+
 __all__ = [
+    "CacheConnectionFactory",
     "Redis",
     "cache_pool_options",
     "cache_tracking_connection",
+    "connect",
+    "node",
     "queue_client",
     "queue_door_client",
     "queue_web_client",
+    "sentinels",
     "server_run_id",
     "sessions_client",
     "sessions_store_client",
@@ -32,12 +43,21 @@ WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
 DOOR_TIMEOUT = 1.0  # seconds; fsync of one group of messages
 TRACKING_TIMEOUT = 1.0  # seconds until a silent server's local copies are given up
 SESSIONS_TIMEOUT = 0.25  # seconds; a false alarm costs every process a second of PostgreSQL
-WORKER_TIMEOUT = 5.0  # seconds; a claim may move 1,000 large messages
+# Seconds for one read of a worker, which may claim 32 MiB; twice that fits into a failover with a frozen primary.
+WORKER_TIMEOUT = 2.0
+SENTINEL_TIMEOUT = 0.3  # seconds; the next Sentinel is asked when one is frozen
 
 LEAN: dict[str, Any] = {  # one round trip to connect instead of six
     "driver_info": None,
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
 }
+
+
+class NotReplicated(RedisConnectionError):  # noqa: N818  named for the state
+    """The primary has no replica that keeps up. A connection error, because the caller's fallback is the same."""
+
+
+BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = NotReplicated  # a plain ResponseError otherwise, as a mistake of ours is
 
 
 def _options(timeout: float, *, retries: int) -> dict[str, Any]:
@@ -47,6 +67,60 @@ def _options(timeout: float, *, retries: int) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
         **LEAN,
     }
+
+
+def _pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
+    """Return connections to a server, or to the primary that Sentinels name at the time of each connect."""
+    address = parse(url)
+    options = options | address.options
+    if address.topology is Topology.SENTINEL:
+        managed = redis_tls.SentinelTLSConnection if address.is_tls else redis_tls.SentinelConnection
+        manager = _sentinels(address)
+        return cast(
+            "redis.ConnectionPool",
+            redis.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]  # the library leaves it out
+                address.service, manager, connection_class=managed, **options
+            ),
+        )
+    connection = redis.UnixDomainSocketConnection if address.is_local else _connection_class(address)
+    return redis.ConnectionPool(connection_class=connection, **options)
+
+
+def _connection_class(address: Address) -> type[AbstractConnection]:
+    return redis_tls.TLSConnection if address.is_tls else redis.Connection
+
+
+def _sentinels(address: Address) -> redis.sentinel.Sentinel:
+    """Return what finds the primary. Without retries: a frozen Sentinel with redis-py's ten costs 10 s a look-up."""
+    options = _options(SENTINEL_TIMEOUT, retries=0) | address.sentinel_options
+    connection = _connection_class(address)
+    manager = redis.sentinel.Sentinel([])  # type: ignore[no-untyped-call]  # the library leaves it out
+    manager.sentinels = [
+        Redis(connection_pool=redis.ConnectionPool(connection_class=connection, host=host, port=port, **options))
+        for host, port in address.nodes
+    ]
+    return manager
+
+
+def connect(url: str, *, timeout: float = WORKER_TIMEOUT, retries: int = 0, **options: Any) -> Redis:
+    """Return a client of the servers `url` stands for; `timeout` in seconds for each read, retries of lost connections.
+
+    Further options are redis-py's of a connection. Nothing is connected yet. Raises ValueError for a URL that stands
+    for none.
+    """
+    return Redis(connection_pool=_pool(url, _options(timeout, retries=retries) | options))
+
+
+def sentinels(url: str) -> redis.sentinel.Sentinel:
+    """Return the Sentinels of a Sentinel URL."""
+    return _sentinels(parse(url))
+
+
+def node(url: str, host: str, port: int) -> Redis:
+    """Return a client of one server among those of `url`, whatever its role now, with the URL's login."""
+    address = parse(url)
+    options = _options(WORKER_TIMEOUT, retries=0) | address.options | {"host": host, "port": port}
+    return Redis(connection_pool=redis.ConnectionPool(connection_class=_connection_class(address), **options))
 
 
 def cache_pool_options() -> dict[str, Any]:
@@ -59,21 +133,27 @@ def cache_tracking_connection() -> AbstractConnection:
 
     Raise RedisError or OSError when there is no server.
     """
-    client = Redis.from_url(settings.EPICOPS_REDIS_CACHE_URL, protocol=3, **_options(TRACKING_TIMEOUT, retries=0))
+    client = connect(settings.EPICOPS_REDIS_CACHE_URL, timeout=TRACKING_TIMEOUT, protocol=3)
     return cast("AbstractConnection", client.connection_pool.get_connection())
+
+
+class CacheConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis' generics are not seen
+    """Gives django-redis our connections, whatever the topology."""
+
+    def get_connection_pool(self, params: dict[str, Any]) -> Any:
+        return _pool(params["url"], self.pool_cls_kwargs)
 
 
 @functools.cache
 def sessions_client() -> Redis:
     """Client of the sessions role, for web requests."""
-    return Redis.from_url(settings.EPICOPS_REDIS_SESSIONS_URL, **_options(WEB_TIMEOUT, retries=1))
+    return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=WEB_TIMEOUT, retries=1)
 
 
 @functools.cache
 def sessions_store_client(on_connect: Callable[[Any], None]) -> Redis:
     """Client of the sessions role for the session engine, which greets each new connection and repeats calls itself."""
-    options = _options(SESSIONS_TIMEOUT, retries=0) | {"redis_connect_func": on_connect}
-    return Redis.from_url(settings.EPICOPS_REDIS_SESSIONS_URL, **options)
+    return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=SESSIONS_TIMEOUT, redis_connect_func=on_connect)
 
 
 def server_run_id(connection: Any) -> str:
@@ -87,16 +167,16 @@ def server_run_id(connection: Any) -> str:
 @functools.cache
 def queue_client() -> Redis:
     """Client of the queue role, for workers and commands. Never retries: a push might count twice."""
-    return Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **_options(WORKER_TIMEOUT, retries=0))
+    return connect(settings.EPICOPS_REDIS_QUEUE_URL)
 
 
 @functools.cache
 def queue_web_client() -> Redis:
     """Client of the queue role for pages, which only read: a person waits."""
-    return Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **_options(WEB_TIMEOUT, retries=1))
+    return connect(settings.EPICOPS_REDIS_QUEUE_URL, timeout=WEB_TIMEOUT, retries=1)
 
 
 @functools.cache
 def queue_door_client() -> Redis:
     """Client of the queue role for what a sender waits for; beyond this timeout PostgreSQL's inbox takes over."""
-    return Redis.from_url(settings.EPICOPS_REDIS_QUEUE_URL, **_options(DOOR_TIMEOUT, retries=0))
+    return connect(settings.EPICOPS_REDIS_QUEUE_URL, timeout=DOOR_TIMEOUT)

@@ -64,6 +64,9 @@ DATABASES = {"default": database(secret("DATABASE_URL"))}
 DATABASES["sessions"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+
+EPICOPS_SEALING_KEYS = optional_secret("SEALING_KEYS")
+
 EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")
 EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
@@ -76,11 +79,12 @@ EPICOPS_METRICS_KEY = optional_secret("METRICS_KEY")  # without it there is no /
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": EPICOPS_REDIS_CACHE_URL,
+        "LOCATION": [EPICOPS_REDIS_CACHE_URL],  # a list: django-redis splits a string at the commas of Sentinel URLs
         "TIMEOUT": 60,
         "KEY_FUNCTION": "epicops.keys.raw_cache_key",
         "REVERSE_KEY_FUNCTION": "epicops.keys.raw_cache_key_reverse",
         "OPTIONS": {
+            "CONNECTION_FACTORY": "epicops.redis_client.CacheConnectionFactory",
             "SERIALIZER": "vitals.serializer.CompactJSONSerializer",
             "CONNECTION_POOL_KWARGS": cache_pool_options(),
         },

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models.functions import Now
 
 from epicops import keys
+from epicops.crypto import is_sealed, ring
 from epicops.redis_client import Redis
 from interconnect.delivery import Delivery
 from interconnect.models import DeadLetter, Revision
@@ -29,7 +30,7 @@ def push_outbox(client: Redis) -> int:
 
 
 def entry(letter: DeadLetter) -> dict[str, Any]:
-    """Return what other systems read on the list; `raw` is text where it is UTF-8, else `raw_base64`."""
+    """Return what other systems read on the list; `raw` is text where it is UTF-8, else `raw_base64`, `raw_sealed`."""
     message = letter.message
     return {
         "v": 1,
@@ -49,6 +50,8 @@ def entry(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _body(raw: bytes) -> dict[str, str]:
+    if is_sealed(sealed := ring().seal(raw, "message")):
+        return {"raw_sealed": base64.b64encode(sealed).decode()}
     try:
         return {"raw": raw.decode()}
     except UnicodeDecodeError:

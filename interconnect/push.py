@@ -6,7 +6,9 @@ from django.conf import settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from epicops import keys
+from epicops.crypto import ring
 from epicops.redis_client import Redis
+from epicops.redis_url import Topology, parse
 
 REPLICA_WAIT = 500  # milliseconds; below the client's timeout
 
@@ -15,16 +17,22 @@ def push(queue: Redis, messages: Sequence[bytes]) -> None:
     """Push the messages, oldest first; raise RedisError unless they are confirmed, which says not that they failed."""
     pipeline = queue.pipeline(transaction=False)
     # One command for all: LPUSH a b c puts a, the oldest, nearest to the worker's end.
-    pipeline.lpush(keys.QUEUE, *messages)
-    if replicas := settings.EPICOPS_QUEUE_REPLICAS:
+    pipeline.lpush(keys.QUEUE, *(ring().seal(raw, "message") for raw in messages))
+    if replicas := wanted_replicas():
         pipeline.wait(replicas, REPLICA_WAIT)
     _, *confirmed = pipeline.execute()
     if confirmed and confirmed[0] < replicas:
         raise RedisConnectionError("too few replicas have it")
 
 
+def wanted_replicas() -> int:
+    """Return how many replicas must confirm: behind Sentinels at least one, or a failover loses what it lacks."""
+    behind_sentinels = parse(settings.EPICOPS_REDIS_QUEUE_URL).topology is Topology.SENTINEL
+    return max(settings.EPICOPS_QUEUE_REPLICAS, int(behind_sentinels))
+
+
 def require_ready(queue: Redis) -> None:
     """Raise RedisError where a push would fail, as far as one look can tell: before it, not after."""
     connected = queue.info("replication")["connected_slaves"]
-    if connected < settings.EPICOPS_QUEUE_REPLICAS:
+    if connected < wanted_replicas():
         raise RedisConnectionError("too few replicas are connected")

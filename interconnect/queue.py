@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from epicops import keys
+from epicops.crypto import SealBroken, ring
 from epicops.redis_client import Redis
 
 MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
@@ -100,11 +101,19 @@ class InboundQueue:
             case [b"PAUSED"]:
                 raise Paused
         takeovers, batch, *newest_first = reply
-        return Claim(UUID(batch.decode()), tuple(reversed(newest_first)), takeovers)
+        return Claim(UUID(batch.decode()), tuple(_opened(raw) for raw in reversed(newest_first)), takeovers)
 
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
         return bool(self._client.eval(ACKNOWLEDGE, 3, keys.INFLIGHT, keys.TAKEOVERS, keys.CANARY, str(claim.id)))
+
+
+def _opened(raw: bytes) -> bytes:
+    """Return the message in clear. One whose seal cannot be opened stays as it is and becomes a dead letter."""
+    try:
+        return ring().open(raw, "message")
+    except SealBroken:
+        return raw
 
 
 def depth(client: Redis) -> tuple[int, int]:

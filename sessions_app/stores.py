@@ -1,4 +1,4 @@
-"""The protocol between the two stores: Redis answers, PostgreSQL vouches (docs/decisions/0004).
+"""The protocol between the two stores: Redis answers, PostgreSQL vouches (docs/decisions/0005).
 
 Each function asks Redis while it is trusted. It goes on in PostgreSQL, within the same request, when Redis fails, and
 raises SessionsUnavailable when neither answers.

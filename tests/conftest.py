@@ -22,8 +22,15 @@ from tests.processes import ManageProcess
 from tests.servers import stack_key
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-NO_CHROMIUM = f"no Chromium at {CHROMIUM}"
+MISSING = "not installed:"
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+
+# What tests with a marker run on, and the Debian package that has it. script/test installs them.
+NEEDS = {
+    "browser": (CHROMIUM, "chromium"),
+    "redis70": ("redis-server", "redis-server"),
+    "nginx": ("nginx", "nginx-light"),
+}
 
 # Django would wrap the registry's connection, a mirror, in each test's transaction as well; in life it commits.
 _names = TransactionTestCase._databases_names.__func__  # type: ignore[attr-defined]  # the stubs leave it out
@@ -33,7 +40,7 @@ setattr(  # noqa: B010
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "manage", "process_environment"}
 
-skipped_key = pytest.StashKey[int]()
+skipped_key = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -127,24 +134,30 @@ def _database_beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         use_both_connections(item)
-    browser = [item for item in items if item.get_closest_marker("browser")]
     # Last, because Playwright's event loop stays in this thread until the run ends.
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
-    for item in browser:
-        item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one process: Playwright's event loop stays in it
     # In CI they run and fail instead: a skip nobody reads is no test.
-    for item in browser:
-        item.add_marker(pytest.mark.xdist_group("browser"))  # one process: Playwright's event loop stays in it
-    if not Path(CHROMIUM).exists() and os.environ.get("CI") != "true":
-        for item in browser:
-            item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+    if os.environ.get("CI") == "true":
+        return
+    for marker, (program, package) in NEEDS.items():
+        if not shutil.which(program):
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=f"{MISSING} {package}"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.stats.get("skipped", [])
-    terminalreporter.config.stash[skipped_key] = sum(NO_CHROMIUM in str(report.longrepr) for report in skipped)
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    counts = {package: sum(f"{MISSING} {package}" in reason for reason in skipped) for _, package in NEEDS.values()}
+    terminalreporter.config.stash[skipped_key] = [
+        f"{count} TESTS DID NOT RUN: apt-get install {package}" for package, count in counts.items() if count
+    ]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if skipped := config.stash.get(skipped_key, 0):
-        print(f"\n*** {skipped} BROWSER TESTS DID NOT RUN: no Chromium here (apt-get install chromium) ***")  # noqa: T201
+    for line in config.stash.get(skipped_key, []):
+        print(f"\n*** {line} ***")  # noqa: T201

@@ -1,0 +1,182 @@
+"""The configuration files of the Redis tier, from one short description (deploy/epicops.toml).
+
+The figures behind the values: docs/runbooks/sentinel-ha.md.
+"""
+
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from epicops import acl
+
+Passwords = Mapping[str, str]
+
+QUORUM: Final = 2
+URL_USERS: Final = ("web", "worker", "ingest", "monitor", "admin")
+PERSISTENT: Final = {
+    "maxmemory-policy": "noeviction",
+    "appendonly": "yes",  # on every node: a primary restarted empty would empty its replicas
+    "aof-use-rdb-preamble": "yes",
+    "min-replicas-to-write": 1,  # an isolated primary stops taking writes
+    "min-replicas-max-lag": 3,  # seconds
+}
+ROLES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "sessions": {**PERSISTENT, "appendfsync": "everysec"},
+    "queue": {**PERSISTENT, "appendfsync": "always", "no-appendfsync-on-rewrite": "no"},
+    "cache": {"maxmemory-policy": "allkeys-lru", "appendonly": "no"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The description; raises KeyError, TypeError or ValueError for a wrong one. Folders may contain {host}."""
+
+    hosts: tuple[str, ...]
+    roles: Mapping[str, Mapping[str, Any]]
+    directory: str
+    data: str
+    tls: str
+    sentinel_port: int = 26379
+    down_after: int = 2000
+
+    def __post_init__(self) -> None:
+        if set(self.roles) != set(ROLES):
+            raise ValueError(f"roles are {', '.join(ROLES)}")
+        if len(self.hosts) < QUORUM + 1:
+            raise ValueError("three hosts at least: two of three Sentinels must be able to decide")
+
+    @classmethod
+    def read(cls, path: Path) -> "Site":
+        values = tomllib.loads(path.read_text())
+        return cls(hosts=tuple(values.pop("hosts")), **values)
+
+
+def files(site: Site, passwords: Passwords) -> dict[str, str]:
+    """Return every file's text by its path: one folder per host, a systemd EnvironmentFile per user, and tier.sh."""
+    rendered = {"tier.sh": shell(site, passwords)}
+    rendered |= {f"{user}.env": _environment(urls(site, user, passwords)) for user in URL_USERS}
+    for host in site.hosts:
+        for role in site.roles:
+            rendered[f"{host}/{role}.conf"] = redis_conf(site, role, host, passwords)
+        rendered[f"{host}/sentinel.conf"] = sentinel_conf(site, host, passwords)
+        rendered[f"{host}/users.acl"] = acl.render(acl.USERS, passwords)
+        rendered[f"{host}/sentinel-users.acl"] = acl.render(acl.SENTINEL_USERS, passwords)
+    return rendered
+
+
+def redis_conf(site: Site, role: str, host: str, passwords: Passwords) -> str:
+    """Return one server's redis.conf; on the first host it starts as the primary."""
+    primary, port = site.hosts[0], site.roles[role]["port"]
+    values = {
+        **_tls(site, host, port),
+        "tls-replication": "yes",
+        "dir": f"{site.data.format(host=host)}/{role}",
+        "aclfile": f"{site.directory.format(host=host)}/users.acl",
+        "save": '""',
+        "maxmemory": site.roles[role]["maxmemory"],
+        **ROLES[role],
+        "masteruser": "replica",
+        "masterauth": passwords["replica"],
+        "replica-read-only": "yes",
+        "replica-announce-ip": host,
+        "repl-timeout": 10,  # seconds
+        "repl-ping-replica-period": 1,
+        "repl-diskless-sync-delay": 0,
+        "repl-backlog-size": "256mb",
+        "client-output-buffer-limit": "replica 512mb 128mb 60",
+        "tcp-keepalive": 60,
+        "enable-debug-command": "no",
+    }
+    if host != primary:
+        values["replicaof"] = f"{primary} {port}"
+    return _lines(values)
+
+
+def sentinel_conf(site: Site, host: str, passwords: Passwords) -> str:
+    """Return one Sentinel's configuration; it watches every role and rewrites the file."""
+    general = {
+        **_tls(site, host, site.sentinel_port),
+        "tls-replication": "yes",
+        "dir": f"{site.data.format(host=host)}/sentinel",
+        "aclfile": f"{site.directory.format(host=host)}/sentinel-users.acl",
+        "sentinel deny-scripts-reconfig": "yes",
+        "sentinel resolve-hostnames": "yes",
+        "sentinel announce-hostnames": "yes",  # certificates are checked by name
+        "sentinel announce-ip": host,
+        "sentinel sentinel-user": "peer",
+        "sentinel sentinel-pass": passwords["peer"],
+    }
+    watched = [
+        f"sentinel monitor {role} {site.hosts[0]} {site.roles[role]['port']} {QUORUM}\n"
+        f"sentinel down-after-milliseconds {role} {site.down_after}\n"
+        f"sentinel failover-timeout {role} 10000\n"
+        f"sentinel parallel-syncs {role} 1\n"
+        f"sentinel auth-user {role} sentinel\n"
+        f"sentinel auth-pass {role} {passwords['sentinel']}\n"
+        for role in site.roles
+    ]
+    return _lines(general) + "".join(watched)
+
+
+def urls(site: Site, user: str, passwords: Passwords) -> dict[str, str]:
+    """Return the three EPICOPS_REDIS_…_URL of the processes that run as `user`."""
+    sentinels = ",".join(f"{host}:{site.sentinel_port}" for host in site.hosts)
+    at_sentinel = "peer" if user == "admin" else "app"  # whoever switches over commands the Sentinels
+    query = (
+        f"sentinel_username={at_sentinel}&sentinel_password={quote(passwords[at_sentinel])}"
+        f"&ssl_ca_certs={site.tls}/ca.crt&ssl_certfile={site.tls}/{user}.crt&ssl_keyfile={site.tls}/{user}.key"
+    )
+    login = f"{user}:{quote(passwords[user])}"
+    return {
+        f"EPICOPS_REDIS_{role.upper()}_URL": f"rediss+sentinel://{login}@{sentinels}/{role}?{query}"
+        for role in site.roles
+    }
+
+
+def shell(site: Site, passwords: Passwords) -> str:
+    """Return the shell functions that the runbooks use: `redis HOST ROLE COMMAND…` and `sentinel HOST COMMAND…`."""
+    files = f"--tls --cacert {site.tls}/ca.crt --cert {site.tls}/admin.crt --key {site.tls}/admin.key"
+    ports = "".join(f"        {role}) port={values['port']} ;;\n" for role, values in site.roles.items())
+    return f"""# Shell functions for the runbooks, as the users admin and peer.
+redis() {{
+    case $2 in
+{ports}    esac
+    host=$1; shift 2
+    REDISCLI_AUTH={passwords["admin"]} redis-cli --user admin {files} -h "$host" -p "$port" "$@"
+}}
+sentinel() {{
+    host=$1; shift
+    REDISCLI_AUTH={passwords["peer"]} redis-cli --user peer {files} -h "$host" -p {site.sentinel_port} "$@"
+}}
+"""
+
+
+def new_passwords(kept: Passwords) -> dict[str, str]:
+    """Return a password for every user: the kept ones, and random ones for the others."""
+    users = (*acl.USERS, *acl.SENTINEL_USERS)
+    return {user: kept.get(user) or secrets.token_urlsafe(32) for user in users}
+
+
+def _tls(site: Site, host: str, port: int) -> dict[str, Any]:
+    return {
+        "bind": host,
+        "port": 0,
+        "tls-port": port,
+        "tls-cert-file": f"{site.tls}/{host}.crt",
+        "tls-key-file": f"{site.tls}/{host}.key",
+        "tls-ca-cert-file": f"{site.tls}/ca.crt",
+        "tls-auth-clients": "yes",
+        "tls-protocols": "TLSv1.3",
+    }
+
+
+def _environment(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def _lines(values: Mapping[str, Any]) -> str:
+    return "".join(f"{name} {value}\n" for name, value in values.items())

@@ -1,0 +1,78 @@
+"""Where a role's Redis is, in one URL: a server, or the primary that Sentinels know.
+
+    redis://  rediss://  unix://                       one server, as redis-py reads it
+    rediss+sentinel://USER:PASSWORD@S1:26379,S2,S3/SERVICE?sentinel_username=…&sentinel_password=…
+
+`rediss` is TLS and needs `ssl_ca_certs=FILE`, with `ssl_certfile=FILE&ssl_keyfile=FILE` for our own certificate. Other
+parts of the query are redis-py's connection options.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from redis.connection import parse_url
+
+
+class Topology(StrEnum):
+    """How the servers of a role hang together."""
+
+    SINGLE = ""
+    SENTINEL = "sentinel"
+
+
+SENTINEL_PORT: Final = 26379
+SCHEMES: Final = ("redis", "rediss", "unix")
+TLS_OPTIONS: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed URL. `options` are redis-py's for connections to Redis, `sentinel_options` for those to Sentinels."""
+
+    topology: Topology
+    is_tls: bool
+    is_local: bool  # a Unix socket
+    nodes: tuple[tuple[str, int], ...]  # of Sentinels
+    service: str  # the name Sentinels know the primary by
+    options: dict[str, Any] = field(repr=False)  # passwords are in it
+    sentinel_options: dict[str, Any] = field(repr=False)
+
+
+def parse(url: str) -> Address:
+    """Return the address a URL stands for; raise ValueError, which never quotes the URL, for a wrong one."""
+    scheme, _, rest = url.partition("://")
+    scheme, _, kind = scheme.partition("+")
+    if scheme not in SCHEMES or kind not in tuple(Topology) or (kind and scheme == "unix"):
+        raise ValueError("a Redis URL begins with redis, rediss, unix, redis+sentinel or rediss+sentinel")
+    topology = Topology(kind)
+    parts = urlsplit(f"{scheme}://{rest}")
+    nodes: tuple[tuple[str, int], ...] = ()
+    if topology is Topology.SINGLE:
+        options = _redis_py(url)
+    else:
+        login, _, hosts = parts.netloc.rpartition("@")
+        nodes = tuple(_node(host) for host in hosts.split(","))
+        options = _redis_py(f"{scheme}://{login}@/?{parts.query}")
+    service = parts.path.strip("/") if topology is Topology.SENTINEL else ""
+    if topology is Topology.SENTINEL and not service:
+        raise ValueError("a Sentinel URL ends with the name of the primary, such as /epicops")
+    if scheme == "rediss" and "ssl_ca_certs" not in options:
+        raise ValueError("rediss needs ssl_ca_certs, the file of the CA that signed the servers' certificates")
+    sentinel_options = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    sentinel_options |= {name: options[name] for name in TLS_OPTIONS if name in options}
+    return Address(topology, scheme == "rediss", scheme == "unix", nodes, service, options, sentinel_options)
+
+
+def _redis_py(url: str) -> dict[str, Any]:
+    options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    options.pop("connection_class", None)  # ours differ
+    return options
+
+
+def _node(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("a Redis URL with several servers names each as HOST or HOST:PORT")
+    return parts.hostname, parts.port or SENTINEL_PORT

@@ -1,0 +1,68 @@
+"""A planned change of primary that loses nothing.
+
+A bare SENTINEL FAILOVER leaves the old primary taking writes for some ten seconds, and all of them are lost: two thirds
+of 87,000 in a trial. Redis' own FAILOVER under Sentinel is an outage of half a minute.
+"""
+
+import time
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from epicops.redis_client import Redis, node, sentinels
+from epicops.redis_url import parse
+
+PAUSE_MS: Final = 20_000  # the old primary takes no writes for so long at most; longer than all of the below
+DEADLINE: Final = 8.0  # seconds for each of: replicas level, new primary
+LOOK: Final = 0.05  # seconds
+
+Node = tuple[str, int]
+
+
+class SwitchoverError(Exception):
+    """The switchover was not done; the text says how far it came."""
+
+
+def switchover(url: str) -> tuple[Node, Node]:
+    """Make a replica the primary of a Sentinel URL; return the old and the new one.
+
+    The URL's user must be admin, at the Sentinels peer. Writers wait or reconnect meanwhile. Raises
+    SwitchoverError, or RedisError when a server does not answer.
+    """
+    service = parse(url).service
+    manager: Any = sentinels(url)
+    before: Node = manager.discover_master(service)
+    old: Any = node(url, *before)
+    old.client_pause(PAUSE_MS, all=False)  # writes only
+    try:
+        _wait(lambda: _is_level(old), "no replica caught up; nothing was changed")
+        manager.sentinels[0].sentinel_failover(service)
+        _wait(lambda: manager.discover_master(service) != before, "the Sentinels did not fail over; look at their logs")
+        after: Node = manager.discover_master(service)
+        _wait(lambda: node(url, *after).role()[0] in (b"master", "master"), "the new primary is not one yet")
+        old.replicaof(*after)  # at once: Sentinel would take ten seconds to tell it
+        old.client_kill_filter(_type="normal", skipme=True)  # so that clients ask for the new primary
+    finally:
+        old.client_unpause()
+    return before, after
+
+
+def _is_level(primary: Redis) -> bool:
+    state: dict[str, Any] = primary.info("replication")
+    replicas = [value for name, value in state.items() if name.startswith("slave") and isinstance(value, dict)]
+    return any(replica["offset"] == state["master_repl_offset"] for replica in replicas)
+
+
+def _wait(is_done: Any, failure: str) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not _holds(is_done):
+        if time.monotonic() > deadline:
+            raise SwitchoverError(failure)
+        time.sleep(LOOK)
+
+
+def _holds(is_done: Any) -> bool:
+    try:
+        return bool(is_done())
+    except RedisError:  # in the middle of a failover a Sentinel or server may have no answer
+        return False

@@ -1,0 +1,30 @@
+"""Certificates for trying TLS."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from epicops.pki import Authority
+from epicops.redis_config import URL_USERS
+
+
+class Command(BaseCommand):
+    help = (
+        "Make a CA, a certificate for each host and one for each user of epicops. Run again it renews the certificates "
+        "and keeps the CA. For trials: the CA's key lies beside them."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("out", type=Path, help="folder for ca.crt, NAME.crt and NAME.key")
+        parser.add_argument("hosts", nargs="*", help="names or addresses that clients dial")
+        parser.add_argument("--days", type=int, default=90, help="validity of the certificates (default %(default)s)")
+
+    def handle(self, *, out: Path, hosts: list[str], days: int, **options: Any) -> None:
+        authority = Authority(out)
+        authority.create("epicops trial CA")
+        for host in hosts:
+            authority.issue(host, [host], days=days)
+        for user in URL_USERS:
+            authority.issue(user, days=days)
+        self.stdout.write(f"{len(hosts)} hosts and {len(URL_USERS)} users in {out}")

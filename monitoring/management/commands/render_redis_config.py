@@ -1,0 +1,41 @@
+"""Configuration files of the Redis tier."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from epicops.redis_config import Site, files, new_passwords
+
+PRIVATE = 0o600
+PASSWORDS = "passwords.json"
+
+
+class Command(BaseCommand):
+    help = (
+        "Write redis.conf, sentinel.conf and the ACL files of every host from one description. Passwords are made once "
+        f"and kept in OUT/{PASSWORDS}; a second run with the same description changes nothing."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("description", type=Path, help="for example deploy/epicops.toml")
+        parser.add_argument("out", type=Path, help="folder to write; private to its owner")
+
+    def handle(self, *, description: Path, out: Path, **options: Any) -> None:
+        try:
+            site = Site.read(description)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise CommandError(f"{description}: {error}") from error
+        kept = out / PASSWORDS
+        passwords = new_passwords(json.loads(kept.read_text()) if kept.exists() else {})
+        for name, text in {PASSWORDS: json.dumps(passwords, indent=2) + "\n", **files(site, passwords)}.items():
+            write(out / name, text)
+        self.stdout.write(f"{len(site.hosts)} hosts in {out}: copy OUT/HOST to {site.directory} of each host")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that only its owner reads: configurations of Redis hold passwords."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=PRIVATE)
+    path.write_text(text)
