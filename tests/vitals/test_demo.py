@@ -17,7 +17,7 @@ def _seeded(db: None) -> None:
     seed(dict.fromkeys(PEOPLE, "a password"))
 
 
-def everything() -> list[list[dict[str, Any]]]:
+def everything() -> list[Any]:
     """What a seed writes, each table in its order."""
     people, beds = User.objects.order_by("pk"), Bed.objects.order_by("pk")
     return [
