@@ -208,10 +208,12 @@ def test_no_page_is_wider_than_the_screen(amara: Page, width: int) -> None:
     assert overflow(amara) == 0
 
     amara.get_by_role("link", name="Hand-over sheet").click()
+    amara.wait_for_url("**/handover/")
     assert overflow(amara) == 0
 
     amara.get_by_role("link", name="Ward A").click()
     amara.get_by_role("link", name="427").click()
+    amara.wait_for_url("**/beds/**")
     assert overflow(amara) == 0
 
 
