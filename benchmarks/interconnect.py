@@ -135,13 +135,17 @@ def reading(messages: Messages) -> float:
 
 
 def copying(messages: Messages) -> float:
+    claims = [
+        [Delivery(number, raw).interpret() for number, raw in enumerate(messages[start : start + BATCH])]
+        for start in range(0, len(messages), BATCH)
+    ]
+
     def work() -> None:
-        for start in range(0, len(messages), BATCH):
-            deliveries = [Delivery(number, raw) for number, raw in enumerate(messages[start : start + BATCH])]
+        for deliveries in claims:
             with transaction.atomic():
                 batch = Batch.objects.create(id=uuid7(), size=0, worker="floor")
                 for delivery, pk in zip(deliveries, next_ids(InboundMessage, len(deliveries)), strict=True):
-                    delivery.message_id, delivery.header = pk, Delivery(0, b"").interpret().header
+                    delivery.message_id = pk
                 copy_rows(InboundMessage, COLUMNS, (delivery.row(batch.pk) for delivery in deliveries))
 
     return timed(work, len(messages))

@@ -28,6 +28,7 @@ class Delivery:
     raw: bytes
     replay_of: int | None = None
     header: er7.Header = field(init=False)
+    message: er7.Message | None = None  # where the bytes can be read
     sha256: bytes = field(init=False)
     status: InboundMessage.Status = Status.APPLIED
     reason: str = ""
@@ -49,7 +50,8 @@ class Delivery:
             self.die(verdict)
             return self
         try:
-            self.events, self.reason, self.error = interpret(er7.parse(self.raw), local_codes)
+            self.message = er7.parse(self.raw)
+            self.events, self.reason, self.error = interpret(self.message, local_codes)
         except MessageSkipped as skipped:
             self.status, self.reason = Status.SKIPPED, str(skipped)
         except MessageRejected as error:

@@ -60,7 +60,7 @@ def tokens_of(delivery: Delivery) -> list[int]:
     }
     found = {token(word, value) for word, value in about.items() if value}
     with suppress(MessageRejected):  # without segments it is found by what its header says
-        found.update(_in_segments(parse(delivery.raw, fallback="latin-1")))
+        found.update(_in_segments(delivery.message or parse(delivery.raw, fallback="latin-1")))
     return sorted(found)
 
 
