@@ -36,7 +36,7 @@ class Delivery:
     error: MessageRejected | None = None
     message_id: int = 0  # assigned in the transaction
     patient_id: int | None = None
-    is_duplicate: bool = False
+    duplicate_of: int | None = None
     is_control_id_reused: bool = False
 
     def interpret(self, verdict: MessageRejected | None = None, local_codes: LocalCodes = NO_LOCAL_CODES) -> "Delivery":
@@ -66,7 +66,7 @@ class Delivery:
 
     def set_aside(self, original: int) -> None:
         """Skip this copy of message `original`."""
-        self.is_duplicate = True
+        self.duplicate_of = original
         self.status, self.reason = Status.SKIPPED, f"duplicate of message {original}"
         self.events, self.error = (), None
 
@@ -87,6 +87,7 @@ class Delivery:
             self.raw,
             self.sha256,
             self.replay_of,
+            self.duplicate_of,
         )
 
 
@@ -104,6 +105,7 @@ COLUMNS = (
     "raw",
     "sha256",
     "replay_of_id",
+    "duplicate_of_id",
 )
 
 

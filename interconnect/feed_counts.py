@@ -32,7 +32,7 @@ def count(deliveries: Sequence[Delivery]) -> None:
     if not first_hand:
         return
     messages = Counter(delivery.header[2:] for delivery in first_hand)
-    duplicates = Counter(delivery.header[2:] for delivery in first_hand if delivery.is_duplicate)
+    duplicates = Counter(delivery.header[2:] for delivery in first_hand if delivery.duplicate_of)
     reused = Counter(delivery.header[2:] for delivery in first_hand if delivery.is_control_id_reused)
     rows = [(*sender, number, duplicates[sender], reused[sender]) for sender, number in messages.items()]
     columns = columns_of(rows, 5)

@@ -73,6 +73,9 @@ class InboundMessage(models.Model):
     sha256 = models.BinaryField(max_length=32)
     applied_at = models.DateTimeField(db_default=Now())
     replay_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="replays")
+    duplicate_of = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="copies", db_index=False, help_text="Applied before; not again"
+    )
 
     class Meta:
         ordering = ("-id",)
@@ -81,6 +84,8 @@ class InboundMessage(models.Model):
             # A sender's message by its control id; also finds duplicates and reuse.
             models.Index(fields=["control_id", "sending_application", "sha256"], name="message_by_control_id"),
             models.Index(fields=["status", "-id"], name="message_by_status"),  # the admin's status filter
+            # The copies of a message, on its page; few messages are copies.
+            models.Index(fields=["duplicate_of"], condition=Q(duplicate_of__isnull=False), name="message_copies"),
             BrinIndex(fields=["applied_at"], name="message_by_time"),  # a search by age; rows lie in this order
         )
 

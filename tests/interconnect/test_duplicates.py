@@ -16,8 +16,9 @@ def test_a_message_sent_again_is_a_row_and_no_second_effect(batch: int) -> None:
     push(adt("A01"), adt("A01"))
     drain(batch)
 
-    original = InboundMessage.objects.earliest("id").pk
-    assert outcomes() == [("applied", ""), ("skipped", f"duplicate of message {original}")]
+    original, copy = InboundMessage.objects.order_by("id")
+    assert outcomes() == [("applied", ""), ("skipped", f"duplicate of message {original.pk}")]
+    assert (original.duplicate_of, copy.duplicate_of) == (None, original)
     assert Movement.objects.count() == 1
 
 
