@@ -16,7 +16,7 @@ SLICE_BYTES = 16 * 1024 * 1024
 class InboxMessage(models.Model):
     """A message on its way to the queue; the row is gone once it is there."""
 
-    raw = models.BinaryField()
+    raw = models.BinaryField()  # as on the queue: sealed where the settings have a key ring
     received_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -26,9 +26,9 @@ class InboxMessage(models.Model):
         return f"Inbox message #{self.pk}"
 
 
-def keep(messages: Sequence[bytes]) -> None:
-    """Store the messages, oldest first, in one transaction."""
-    InboxMessage.objects.bulk_create(InboxMessage(raw=raw) for raw in messages)
+def keep(values: Sequence[bytes]) -> None:
+    """Store messages as `sealed` returns them, oldest first, in one transaction."""
+    InboxMessage.objects.bulk_create(InboxMessage(raw=raw) for raw in values)
 
 
 def move(queue: Redis) -> int:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from epicops.breaker import Breaker, CircuitOpen
 from epicops.redis_client import Redis
 from interconnect import inbox
-from interconnect.push import push
+from interconnect.push import push, sealed
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ class Intake:
 
     def store(self, messages: Sequence[bytes]) -> bool:
         """Store the messages, oldest first; say whether all of them are safe."""
-        return (self._is_next() and self._push(messages)) or self._keep(messages)
+        values = sealed(messages)
+        return (self._is_next() and self._push(values)) or self._keep(values)
 
     def _is_next(self) -> bool:
         """Say whether a push would overtake nothing in the inbox, after moving what waits there."""
@@ -64,22 +65,22 @@ class Intake:
             return before is Waiting.UNKNOWN  # PostgreSQL is away: better on the queue than nowhere
         return True
 
-    def _push(self, messages: Sequence[bytes]) -> bool:
+    def _push(self, values: Sequence[bytes]) -> bool:
         try:
             with self._breaker.guard():
-                push(self._queue, messages)
+                push(self._queue, values)
         except ResponseError as error:  # read-only replica, out of memory: the breaker does not log these
-            logger.warning("queue refused messages", extra={"count": len(messages), "error": type(error).__name__})
+            logger.warning("queue refused messages", extra={"count": len(values), "error": type(error).__name__})
             return False
         except (CircuitOpen, RedisError, OSError):
             return False
         return True
 
-    def _keep(self, messages: Sequence[bytes]) -> bool:
+    def _keep(self, values: Sequence[bytes]) -> bool:
         try:
-            inbox.keep(messages)
+            inbox.keep(values)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("inbox away", extra={"count": len(messages), "error": type(error).__name__})
+            logger.warning("inbox away", extra={"count": len(values), "error": type(error).__name__})
             return False
         self._waiting = Waiting.OURS
         return True

@@ -13,11 +13,20 @@ from epicops.redis_url import Topology, parse
 REPLICA_WAIT = 500  # milliseconds; below the client's timeout
 
 
-def push(queue: Redis, messages: Sequence[bytes]) -> None:
-    """Push the messages, oldest first; raise RedisError unless they are confirmed, which says not that they failed."""
+def sealed(messages: Sequence[bytes]) -> list[bytes]:
+    """Return the messages as they lie on the queue and in the inbox: sealed where the settings have a key ring."""
+    keys_at_hand = ring()
+    return [keys_at_hand.seal(raw, "message") for raw in messages]
+
+
+def push(queue: Redis, values: Sequence[bytes]) -> None:
+    """Push messages as `sealed` returns them, oldest first; raise RedisError unless they are confirmed.
+
+    That says not that they failed.
+    """
     pipeline = queue.pipeline(transaction=False)
     # One command for all: LPUSH a b c puts a, the oldest, nearest to the worker's end.
-    pipeline.lpush(keys.QUEUE, *(ring().seal(raw, "message") for raw in messages))
+    pipeline.lpush(keys.QUEUE, *values)
     if replicas := wanted_replicas():
         pipeline.wait(replicas, REPLICA_WAIT)
     _, *confirmed = pipeline.execute()

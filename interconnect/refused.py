@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from django.db import models
 from django.utils import timezone
 
+from epicops.crypto import ring
 from interconnect import er7
 
 ROWS_PER_MINUTE = 120  # of one peer; beyond it, frames refused for the same reason share a row
 MAX_HEAD = 1024  # bytes
+FAMILY = "refused"  # of sealed values
 
 
 class RefusedFrame(models.Model):
@@ -24,7 +26,7 @@ class RefusedFrame(models.Model):
     application = models.CharField(max_length=227, blank=True, help_text="MSH-3.1, where it can be read")
     facility = models.CharField(max_length=227, blank=True, help_text="MSH-4.1")
     size = models.BigIntegerField(help_text="Bytes, framing not counted")
-    head = models.BinaryField(help_text="The first bytes, at most 1,024")
+    head = models.BinaryField(help_text="The first bytes, at most 1,024")  # sealed, as the inbox is
     answer = models.BinaryField(help_text="The acknowledgment that was sent")
     repeats = models.IntegerField(default=1, help_text="Frames like this one that share the row")
 
@@ -34,6 +36,10 @@ class RefusedFrame(models.Model):
 
     def __str__(self) -> str:
         return f"Refused frame #{self.pk}"
+
+    def beginning(self) -> bytes:
+        """Return the first bytes, in clear; raise SealBroken when the key they are sealed under is gone."""
+        return ring().open(bytes(self.head), FAMILY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,6 @@ def _row(refusal: Refusal, head: bytes, peer: str) -> RefusedFrame:
         application=header.sending_application,
         facility=header.sending_facility,
         size=refusal.size,
-        head=head,
+        head=ring().seal(head, FAMILY),
         answer=answer,
     )

@@ -6,13 +6,14 @@ from django.db.models import Count
 
 from epicops import keys
 from epicops.redis_client import Redis
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.models import DeadLetter, InboundMessage, InboxMessage
 from interconnect.queue import depth
 
 
 class Counts(TypedDict):
     """Messages by where they are; `dead` counts deliveries, `dead_letters` what still waits for a person."""
 
+    inbox: int
     queue: int
     inflight: int
     applied: int
@@ -29,6 +30,7 @@ def counts(client: Redis) -> Counts:
     statuses = InboundMessage.objects.order_by().values_list("status")
     by_status = dict(statuses.annotate(number=Count("pk")))
     return Counts(
+        inbox=InboxMessage.objects.count(),
         queue=waiting,
         inflight=inflight,
         applied=by_status.get(InboundMessage.Status.APPLIED, 0),

@@ -29,7 +29,9 @@ GAUGE, COUNTER = GaugeMetricFamily, CounterMetricFamily
 METRICS: Final = {  # docs/monitoring.md has each of them; a test compares
     "epicops_up": Spec(GAUGE, "part", "1 when the server, or a process of that kind, answers"),
     "epicops_program_last_seen_seconds": Spec(GAUGE, "program", "Age of a worker's or listener's last sign of life"),
-    "epicops_queue_depth": Spec(GAUGE, "queue", "Messages in interconnect:queue, in flight, and on interconnect:dlq"),
+    "epicops_queue_depth": Spec(
+        GAUGE, "queue", "Messages in PostgreSQL's inbox, in interconnect:queue, in flight, and on interconnect:dlq"
+    ),
     "epicops_queue_oldest_age_seconds": Spec(GAUGE, "", "Age, by MSH-7, of the message that waits longest; 0 if none"),
     "epicops_dead_letters_open": Spec(GAUGE, "", "Dead letters that wait for a person"),
     "epicops_messages_total": Spec(COUNTER, "status", "Messages delivered, by what became of them"),
@@ -90,6 +92,7 @@ def of_queue(queue: Queue, now: Status) -> Iterator[Value]:
 
 
 def of_totals(totals: Totals) -> Iterator[Value]:
+    yield "epicops_queue_depth", "inbox", totals.inbox
     yield "epicops_dead_letters_open", "", totals.open_dead_letters
     for name in ("applied", "skipped", "dead"):
         yield "epicops_messages_total", name, getattr(totals, name)

@@ -13,7 +13,7 @@ from epicops import keys
 from epicops.redis_client import Redis, queue_web_client
 from interconnect.er7 import parse
 from interconnect.heartbeat import Program
-from interconnect.models import Batch, DeadLetter, InboundMessage
+from interconnect.models import Batch, DeadLetter, InboundMessage, InboxMessage
 from interconnect.rejected import MessageRejected
 from interconnect.timestamps import parse as parse_time
 from monitoring.health import KINDS, answer, running, servers
@@ -38,15 +38,17 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What is in PostgreSQL, counted over all time but for the open dead letters and `rate`.
+    """What is in PostgreSQL, counted over all time but for the open dead letters, `inbox` and `rate`.
 
-    `rate` is messages per second, applied, skipped or dead, in the last minute.
+    `inbox` counts what waits for the queue's server; `rate` is messages per second, applied, skipped or dead, in the
+    last minute.
     """
 
     applied: int
     skipped: int
     dead: int
     open_dead_letters: int
+    inbox: int
     last_message_id: int
     last_batch_at: datetime | None
     rate: float
@@ -120,6 +122,7 @@ def read_totals() -> Totals:
         skipped=sample.skipped + numbers.get(InboundMessage.Status.SKIPPED, 0),
         dead=sample.dead + numbers.get(InboundMessage.Status.DEAD, 0),
         open_dead_letters=DeadLetter.objects.open().count(),
+        inbox=InboxMessage.objects.count(),
         last_message_id=max([sample.last_message_id, *(row["last"] for row in new.values())]),
         # Ids are ordered by time (UUID version 7).
         last_batch_at=Batch.objects.order_by("-pk").values_list("committed_at", flat=True).first(),

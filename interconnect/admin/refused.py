@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from epicops.crypto import SealBroken
 from interconnect.admin.body import body
 from interconnect.models import RefusedFrame
 
@@ -48,4 +49,8 @@ class RefusedFrameAdmin(ReadOnlyModelAdmin[RefusedFrame]):
             object_type="refusedframe",
             object_id=obj.pk,
         )
-        return {"frame": obj, "body": body(bytes(obj.head)), "answer": body(bytes(obj.answer))}
+        try:
+            head = body(obj.beginning())
+        except SealBroken:
+            head = None
+        return {"frame": obj, "body": head, "answer": body(bytes(obj.answer))}

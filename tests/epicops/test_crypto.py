@@ -13,8 +13,9 @@ from epicops import crypto, keys
 from epicops.crypto import KeyRing, SealBroken
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
+from interconnect import inbox
 from interconnect import push as door
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.models import DeadLetter, InboundMessage, InboxMessage
 from tests.builders import adt, drain, oru, push
 
 CANARY = "ZZCANARY"
@@ -98,7 +99,7 @@ def test_a_wrong_ring_is_refused_without_being_quoted(text: str) -> None:
 
 def knock(*messages: bytes) -> None:
     """Send messages through a door's push."""
-    door.push(queue_client(), messages)
+    door.push(queue_client(), door.sealed(messages))
 
 
 def forms(text: str) -> list[bytes]:
@@ -165,10 +166,27 @@ def test_plain_and_sealed_senders_share_the_queue_in_order(sealed: LazySettings)
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_waits_in_the_inbox_is_sealed_once_and_applied(sealed: LazySettings) -> None:
+    inbox.keep(door.sealed([adt("A01", family=CANARY)]))
+    kept = bytes(InboxMessage.objects.get().raw)
+
+    drain()
+
+    assert CANARY.encode() not in kept
+    assert InboundMessage.objects.get().status == "applied"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_verify_encryption_tells_plain_from_sealed(sealed: LazySettings, capsys: pytest.CaptureFixture[str]) -> None:
     every_path()
+    inbox.keep(door.sealed([adt("A03")]))
     call_command("verify_encryption")
-    assert json.loads(capsys.readouterr().out) == {"queue": {"k001": 1}, "dlq": {"k001": 1}, "vitals": {"k001": 1}}
+    assert json.loads(capsys.readouterr().out) == {
+        "inbox": {"k001": 1},
+        "queue": {"k001": 1},
+        "dlq": {"k001": 1},
+        "vitals": {"k001": 1},
+    }
 
     push(adt("A01"))
     with pytest.raises(SystemExit) as ended:

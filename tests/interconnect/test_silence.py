@@ -4,11 +4,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from interconnect.models import Feed, FeedHour, RefusedFrame
-from interconnect.refused import Refusal, RefusalLog
+from interconnect.models import Feed, FeedHour
 from interconnect.silence import is_silent, missing
 from tests.factories import signed_in
-from tests.operators import root, staff
+from tests.operators import root
 
 pytestmark = pytest.mark.django_db
 
@@ -59,27 +58,3 @@ def test_the_feeds_page_names_the_silent_one(client: Client) -> None:
     page = signed_in(client, root(), "admin").get("/admin/interconnect/feed/").content.decode()
     assert "LAB @ X" in page
     assert "Silent" in page
-
-
-def test_a_refused_frame_can_be_opened_with_its_bytes_and_its_answer(client: Client) -> None:
-    log = RefusalLog()
-    log.add(Refusal("This is not MLLP", 5, b"\x16\x03abc", b"MSH|^~\\&|\rMSA|AR|\r"), "10.0.0.9")
-    log.flush()
-    row = RefusedFrame.objects.get()
-
-    client = signed_in(client, staff("rita", "view_refusedframe"), "admin")
-    listed = client.get("/admin/interconnect/refusedframe/").content.decode()
-    page = client.get(f"/admin/interconnect/refusedframe/{row.pk}/change/").content.decode()
-    assert "This is not MLLP" in listed
-    assert "16 03 61 62 63" in page
-    assert "MSA|AR|" in page
-
-
-def test_a_flood_of_one_peer_becomes_rows_that_count() -> None:
-    log = RefusalLog()
-    for number in range(5000):
-        log.add(Refusal("empty", 0, str(number).encode()), "10.0.0.9")
-    log.flush()
-
-    assert RefusedFrame.objects.count() <= 130
-    assert sum(RefusedFrame.objects.values_list("repeats", flat=True)) == 5000

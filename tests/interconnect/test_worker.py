@@ -144,6 +144,7 @@ def test_the_counts_add_up_to_everything_pushed() -> None:
     push(oru())
 
     assert counts(queue_client()) == {
+        "inbox": 0,
         "queue": 1,
         "inflight": 0,
         "applied": 1,

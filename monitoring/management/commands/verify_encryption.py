@@ -1,4 +1,4 @@
-"""Whether what lies in Redis is sealed, and under which keys."""
+"""Whether what lies in Redis and in the inbox is sealed, and under which keys."""
 
 import base64
 import json
@@ -14,16 +14,21 @@ from redis.exceptions import RedisError
 from epicops import keys
 from epicops.crypto import key_id
 from epicops.redis_client import queue_client
+from interconnect.models import InboxMessage
 
 PAGE = 500  # values per round trip
 
 
 class Command(BaseCommand):
-    help = "Count plain and sealed values in Redis by key id, as one JSON line. Status 1 when a value is plain."
+    help = (
+        "Count plain and sealed values in Redis and in PostgreSQL's inbox by key id, as one JSON line. Status 1 when a "
+        "value is plain."
+    )
 
     def handle(self, **options: Any) -> None:
         try:
             found = {
+                "inbox": Counter(key_id(bytes(row.raw)) for row in InboxMessage.objects.iterator()),
                 "queue": Counter(map(key_id, messages(keys.QUEUE))),
                 "dlq": Counter(map(key_id, map(body, messages(keys.DLQ)))),
                 "vitals": Counter(map(key_id, vitals())),

@@ -1,0 +1,56 @@
+import base64
+import json
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+
+from interconnect.models import RefusedFrame
+from interconnect.refused import Refusal, RefusalLog
+from tests.factories import signed_in
+from tests.operators import staff
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_refused_frame_can_be_opened_with_its_bytes_and_its_answer(client: Client) -> None:
+    log = RefusalLog()
+    log.add(Refusal("This is not MLLP", 5, b"\x16\x03abc", b"MSH|^~\\&|\rMSA|AR|\r"), "10.0.0.9")
+    log.flush()
+    row = RefusedFrame.objects.get()
+
+    client = signed_in(client, staff("rita", "view_refusedframe"), "admin")
+    listed = client.get("/admin/interconnect/refusedframe/").content.decode()
+    page = client.get(f"/admin/interconnect/refusedframe/{row.pk}/change/").content.decode()
+    assert "This is not MLLP" in listed
+    assert "16 03 61 62 63" in page
+    assert "MSA|AR|" in page
+
+
+def test_a_flood_of_one_peer_becomes_rows_that_count() -> None:
+    log = RefusalLog()
+    for number in range(5000):
+        log.add(Refusal("empty", 0, str(number).encode()), "10.0.0.9")
+    log.flush()
+
+    assert RefusedFrame.objects.count() <= 130
+    assert sum(RefusedFrame.objects.values_list("repeats", flat=True)) == 5000
+
+
+def test_the_beginning_of_a_frame_is_sealed_and_its_page_opens_it(client: Client, settings: LazySettings) -> None:
+    key = base64.b64encode(b"k" * 32).decode()
+    settings.EPICOPS_SEALING_KEYS = json.dumps({"primary": "k001", "keys": {"k001": key}})
+    log = RefusalLog()
+    log.add(Refusal("prose", 6, b"Okafor"), "10.0.0.9")
+    log.flush()
+    row = RefusedFrame.objects.get()
+    address = f"/admin/interconnect/refusedframe/{row.pk}/change/"
+
+    client = signed_in(client, staff("rita", "view_refusedframe"), "admin")
+    page = client.get(address).content.decode()
+    settings.EPICOPS_SEALING_KEYS = ""
+    without_key = client.get(address).content.decode()
+
+    assert b"Okafor" not in bytes(row.head)
+    assert "Okafor" in page
+    assert "no longer in the key ring" in without_key
