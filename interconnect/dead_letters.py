@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models.functions import Now
@@ -62,9 +62,15 @@ def requested_replays(limit: int) -> Sequence[Delivery]:
     """Return the messages an operator wants delivered again, as last edited, in the order they first came."""
     letters = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING).select_related("message")
     letters = letters.order_by("message_id")[:limit]
+    return [
+        Delivery(ordinal, raw, replay_of=letter.message_id)
+        for ordinal, (letter, raw) in enumerate(zip(letters, as_last_edited(letters), strict=True))
+    ]
+
+
+def as_last_edited(letters: Iterable[DeadLetter]) -> list[bytes]:
+    """Return what a replay of each of these letters delivers: its newest revision, else the message as it came."""
+    letters = list(letters)
     revisions = Revision.objects.filter(message__in=[letter.message_id for letter in letters]).order_by("pk")
     newest = dict(revisions.values_list("message", "raw"))
-    return [
-        Delivery(ordinal, bytes(newest.get(letter.message_id, letter.message.raw)), replay_of=letter.message_id)
-        for ordinal, letter in enumerate(letters)
-    ]
+    return [bytes(newest.get(letter.message_id, letter.message.raw)) for letter in letters]

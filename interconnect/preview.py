@@ -1,23 +1,64 @@
-"""What a message would do if it were delivered now, for people who are about to replay it."""
+"""What messages would do if they were delivered now, for people who are about to replay them."""
 
-from interconnect import er7
-from interconnect.handlers import interpret
-from interconnect.interpretation import MessageSkipped
-from interconnect.rejected import MessageRejected
-from vitals import preview
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from interconnect.delivery import Delivery, Status, unexpected
 from vitals.codes import local_codes
+from vitals.preview import Preview, previews
+
+NOTHING = Preview((), ())
 
 
-def preview_message(raw: bytes) -> tuple[preview.Preview, str, MessageRejected | None]:
-    """Return the effect, a remark, and what is wrong with the message, if anything. Changes nothing.
+class Forecast(NamedTuple):
+    """What would become of one message: applied, skipped or dead as `delivery` says, and the rows it would change."""
 
-    A message that would be skipped or dead has no effect; the remark or the rejection says why.
-    """
-    nothing = preview.Preview((), ())
-    try:
-        interpretation = interpret(er7.parse(raw), local_codes())
-    except MessageSkipped as skipped:
-        return nothing, str(skipped), None
-    except MessageRejected as rejected:
-        return nothing, "", rejected
-    return preview.preview(interpretation.events), interpretation.remark, interpretation.problem
+    delivery: Delivery
+    effect: Preview
+
+    @property
+    def outcome(self) -> str:
+        """The one word of a total."""
+        if self.delivery.error:
+            return "fail again"
+        if self.delivery.status == Status.SKIPPED:
+            return "be skipped"
+        return "change something" if self.effect.changes else "change nothing"
+
+
+class Totals(NamedTuple):
+    """Forecasts added up: messages by outcome, rows by what they are, and by its text what fails again."""
+
+    messages: int
+    outcomes: dict[str, int]
+    rows: dict[str, int]
+    problems: dict[str, int]
+
+
+def forecast(raws: Sequence[bytes]) -> list[Forecast]:
+    """Return what becomes of these messages, delivered now and in this order. Changes nothing."""
+    codes = local_codes()
+    deliveries = [Delivery(ordinal, raw).interpret(local_codes=codes) for ordinal, raw in enumerate(raws)]
+    with_events = [delivery for delivery in deliveries if delivery.events]
+    effects = dict.fromkeys(range(len(raws)), NOTHING)
+    for delivery, effect in zip(with_events, previews([each.events for each in with_events]), strict=True):
+        if isinstance(effect, Preview):
+            effects[delivery.ordinal] = effect
+        else:
+            delivery.die(unexpected(effect))
+    return [Forecast(delivery, effects[delivery.ordinal]) for delivery in deliveries]
+
+
+def add_up(forecasts: Sequence[Forecast]) -> Totals:
+    """Return the totals of what several messages would do."""
+    return Totals(
+        messages=len(forecasts),
+        outcomes=_counted(each.outcome for each in forecasts),
+        rows=_counted(change.what for each in forecasts for change in each.effect.changes),
+        problems=_counted(each.delivery.error.text for each in forecasts if each.delivery.error),
+    )
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(words).most_common())

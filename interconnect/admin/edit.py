@@ -14,8 +14,9 @@ from django.urls import reverse
 from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.admin.messages import message_panels
-from interconnect.delivery import Delivery
+from interconnect.dead_letters import as_last_edited
 from interconnect.models import DeadLetter, InboundMessage, Revision
+from interconnect.preview import forecast
 from interconnect.revisions import EDITABLE_BYTES, Change, as_bytes, as_text, changes
 
 
@@ -46,16 +47,9 @@ def revisions(request: HttpRequest, message: InboundMessage) -> list[tuple[Revis
     return [(revision, changes(bytes(message.raw), bytes(revision.raw))) for revision in kept]
 
 
-def current(letter: DeadLetter) -> bytes:
-    """Return what a replay of this letter delivers."""
-    revision = letter.message.revisions.first()
-    return bytes(revision.raw if revision else letter.message.raw)
-
-
 def verdict(raw: bytes, edited: bytes) -> dict[str, Any]:
-    """Return what the handlers make of the edited message, nothing being applied, and what was changed."""
-    delivery = Delivery(0, edited).interpret()
-    return {"delivery": delivery, "changes": changes(raw, edited), "is_checked": True}
+    """Return what the edited message would do, nothing being applied, and what was changed."""
+    return {"forecast": forecast([edited])[0], "changes": changes(raw, edited)}
 
 
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
@@ -64,8 +58,9 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     letter = get_object_or_404(DeadLetter.objects.open().select_related("message"), pk=pk)
     page = reverse("admin:interconnect_deadletter_change", args=[pk])
+    (current,) = as_last_edited([letter])
     try:
-        text = as_text(current(letter))
+        text = as_text(current)
     except ValueError as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(page)
@@ -73,7 +68,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     shown: dict[str, Any] = {}
     if form.is_valid():
         edited = form.cleaned_data["text"]
-        shown = verdict(current(letter), edited)
+        shown = verdict(current, edited)
         if "save" in request.POST and not shown["changes"]:
             form.add_error("text", "Nothing is changed.")
         elif "save" in request.POST and not form.cleaned_data["reason"]:

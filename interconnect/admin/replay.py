@@ -9,6 +9,7 @@ from django.utils.html import format_html
 
 from audit.models import AuditEvent
 from epicops.admin_site import operator
+from interconnect.admin.preview import outlook
 from interconnect.admin.selection import confirmed_only, hidden_fields, summary
 from interconnect.discard import locked
 from interconnect.models import DeadLetter, DeadLetterQuerySet
@@ -34,6 +35,7 @@ def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, back: str) 
     context = {
         **admin.site.each_context(request),
         **found,
+        **outlook(request, letters),
         "title": "Replay dead letters",
         "opts": DeadLetter._meta,
         "hidden": hidden_fields(request, found["newest"]),

@@ -137,7 +137,7 @@ def test_a_letter_is_edited_with_the_keyboard_and_checked_while_typing(
     editor = page.get_by_label("One segment a line")
 
     editor.fill(editor.input_value().replace("|I||", "|I|MED^427^427^EPICOPS|"))
-    expect(page.get_by_text("Can be read")).to_be_visible()
+    expect(page.get_by_text("Rows that would change")).to_be_visible()
     assert faults_of(page) == complaints == []
     page.get_by_label("Why").fill("bed from the ward")
     page.get_by_role("button", name="Keep as revision").focus()

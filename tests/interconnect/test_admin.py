@@ -9,13 +9,15 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEvent
+from interconnect.admin.preview import SAMPLE
 from interconnect.apply import apply_batch
 from interconnect.delivery import Delivery
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.models import DeadLetter, InboundMessage, Revision
 from interconnect.queue import uuid7
 from sessions_app.models import User
 from tests.builders import adt, drain, oru
 from tests.operators import VIEW, olu, root, staff
+from vitals.models import Stay
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +44,11 @@ def page(client: Client, url: str) -> str:
 
 def text(client: Client, url: str) -> str:
     """The words of a page, one blank between them."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page(client, url))).split())
+    return tagless(page(client, url))
+
+
+def tagless(content: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", content)).split())
 
 
 def change_url(row: InboundMessage | DeadLetter) -> str:
@@ -222,6 +228,37 @@ def test_a_replay_is_confirmed_by_its_count_first(operator: Client) -> None:
 
     assert "Replay 2 messages" in answer.content.decode()
     assert DeadLetter.objects.open().count() == 2
+
+
+def test_before_a_replay_its_rows_are_shown_and_that_is_audited(client: Client) -> None:
+    client.force_login(root())
+    deliver(NO_BED)
+    letter = DeadLetter.objects.get()
+    Revision.objects.create(message=letter.message, raw=adt("A01"), reason="-", edited_by=User.objects.get())
+
+    words = replay(client, letter).content.decode()
+
+    assert "bed427" in words
+    assert not Stay.objects.exists()
+    assert AuditEvent.objects.get(code="message.preview").object_id == str(letter.message_id)
+
+
+def test_before_a_replay_of_many_the_totals_of_a_sample_are_shown(operator: Client) -> None:
+    deliver(*(adt("A01", str(number), bed="") for number in range(SAMPLE + 1)))
+
+    words = tagless(replay(operator, *DeadLetter.objects.all()).content.decode())
+
+    assert f"Of the first {SAMPLE} of {SAMPLE + 1}, applied now and in order: {SAMPLE} would fail again" in words
+    assert f"{SAMPLE} The assigned patient location is empty" in words
+
+
+def test_one_who_may_not_read_messages_sees_no_rows_before_a_replay(client: Client) -> None:
+    client.force_login(staff("olu", "view_deadletter", "replay_deadletter"))
+    deliver(NO_BED)
+
+    words = tagless(replay(client, DeadLetter.objects.get()).content.decode())
+
+    assert "Applied now and in order: 1 would fail again" in words
 
 
 def test_a_confirmed_replay_is_requested_audited_and_returns_to_the_same_filter(operator: Client) -> None:

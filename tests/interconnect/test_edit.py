@@ -48,8 +48,9 @@ def test_a_check_says_what_the_handlers_make_of_it_and_applies_nothing(operator:
     good = edit(operator, FIXED, check="yes").content.decode()
     bad = edit(operator, NO_BED.replace(b"PID", b"ZID"), check="yes").content.decode()
 
-    assert "Can be read" in good
     assert "PV1[1]-3" in good
+    assert "Applied" in good
+    assert "bed427" in good
     assert "There is no PID segment" in bad
     assert not Revision.objects.exists()
     assert DeadLetter.objects.get().state == "open"
