@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
+from epicops.clock import timestamp
 from epicops.passive import is_passive
 
 HYPERSPACE: Final = "Hyperspace"
@@ -89,6 +91,26 @@ def portal_required(portal: str) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def emergency(request: HttpRequest) -> str:
+    """Return the reference of the break-glass access that is open in this session; empty where there is none.
+
+    While there is one, its holder sees every ward, and what they see is recorded with it. It closes by itself: the
+    time stands in the session, which this request has loaded anyway.
+    """
+    return str(request.session["bg_ref"]) if emergency_until(request) else ""
+
+
+def emergency_until(request: HttpRequest) -> datetime | None:
+    """Return when this session's emergency access closes; None where none is open."""
+    until = str(request.session.get("bg_until", ""))
+    return datetime.fromisoformat(until) if until > timestamp() else None
+
+
+def context(request: HttpRequest) -> dict[str, Callable[[], object]]:
+    """Give templates what they show of a session; a page that does not ask does not load it."""
+    return {"emergency_until": functools.partial(emergency_until, request)}
 
 
 def unlock_first(request: HttpRequest) -> HttpResponse:

@@ -132,6 +132,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "epicops.portal.context",
             ],
         },
     },
@@ -159,6 +160,7 @@ SESSION_LIMITS = {  # sessions of one person at once
     "MyChart": env.int("SESSION_LIMIT_MYCHART", 10),
     "Operations": 10,
 }
+SESSION_BREAK_GLASS = env.int("SESSION_BREAK_GLASS", 1800)  # seconds that an emergency access stays open
 SESSION_LIMIT_REFUSES = env.bool("SESSION_LIMIT_REFUSES", False)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True  # one clock only, the server's
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG

@@ -17,8 +17,9 @@ from django.utils.safestring import SafeString
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from sessions_app import break_glass
 from sessions_app.live import end_sessions, follow
-from sessions_app.models import SessionRecord, User
+from sessions_app.models import BreakGlass, BreakGlassQuerySet, SessionRecord, User
 from sessions_app.trust import trust
 
 EVERYBODY = "end all sessions"  # what is typed to confirm it
@@ -137,3 +138,36 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     @admin.display(description="ended")
     def ended(self, record: SessionRecord) -> SafeString | str:
         return timestamp(record.ended_at)
+
+
+@admin.register(BreakGlass)
+class BreakGlassAdmin(ReadOnlyModelAdmin[BreakGlass]):
+    """Emergency accesses: who went beyond their own wards, why, and until when."""
+
+    paginator = BoundedPaginator
+    ordering = ("-pk",)
+    list_display = ("began", "user", "reason", "explanation", "ends", "closed", "closed_by")
+    list_filter = (("closed_at", admin.EmptyFieldListFilter), "reason")
+    list_select_related = ("user",)
+    actions = ("close_selected",)
+
+    def has_close_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("sessions_app.close_breakglass")
+
+    @admin.action(description="Close selected accesses", permissions=("close",))
+    def close_selected(self, request: HttpRequest, queryset: BreakGlassQuerySet) -> None:
+        which = Q(pk__in=list(queryset.values_list("pk", flat=True)))
+        count = break_glass.close(which, BreakGlass.End.ADMIN, actor=operator(request), request=request)
+        self.message_user(request, f"{count} accesses closed.", messages.SUCCESS)
+
+    @admin.display(description="opened")
+    def began(self, access: BreakGlass) -> SafeString | str:
+        return timestamp(access.opened_at)
+
+    @admin.display(description="open until")
+    def ends(self, access: BreakGlass) -> SafeString | str:
+        return timestamp(access.until)
+
+    @admin.display(description="closed")
+    def closed(self, access: BreakGlass) -> SafeString | str:
+        return timestamp(access.closed_at)

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from audit.models import AuditEvent
 from epicops.portal import OPERATIONS, ROLES, policy
 from sessions_app import stores
-from sessions_app.ids import unseal
+from sessions_app.ids import key_hash, unseal
 from sessions_app.models import SessionRecord, User
 from sessions_app.registry import ALIAS
 
@@ -98,6 +98,13 @@ def admit(key_hash: str, user: User, portal: str, request: HttpRequest) -> bool:
     LIVE.filter(pk=key_hash).update(admitted_at=Now())
     end_sessions(Q(pk__in=others[limits.at_once - 1 :]), Reason.LIMIT, actor=user, request=request)
     return True
+
+
+def renew(request: HttpRequest, user: User) -> None:
+    """Go on under a new id, as after unlocking and at every change of privilege (ASVS 5.0, 7.2.4)."""
+    session = request.session
+    session.cycle_key()
+    admit(key_hash(str(session.session_key)), user, session["portal"], request)
 
 
 def ids(records: Sequence[SessionRecord]) -> list[str]:

@@ -1,9 +1,12 @@
 """People who use epicops, and the registry that vouches for their sessions."""
 
+from datetime import timedelta
+from typing import Self
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Cast, Now
 
 
 class User(AbstractUser):
@@ -80,6 +83,54 @@ class SessionRecord(models.Model):
 
     def __str__(self) -> str:
         return self.handle
+
+
+class BreakGlassQuerySet(models.QuerySet["BreakGlass"]):
+    def unclosed(self) -> Self:
+        return self.filter(closed_at=None)
+
+    def orphaned(self) -> Self:
+        """Return those whose session has ended; not the newest, whose session may not have been written yet."""
+        bearer = SessionRecord.objects.filter(
+            ended_at=None, user_id=OuterRef("user_id"), bg_ref=Cast(OuterRef("pk"), models.CharField())
+        )
+        return self.unclosed().filter(~Exists(bearer), opened_at__lt=Now() - timedelta(minutes=1))
+
+
+class BreakGlass(models.Model):
+    """One emergency access: who went beyond their own wards, why, and how long."""
+
+    class Reason(models.TextChoices):
+        TREATMENT = "treatment", "Emergency treatment"
+        COVER = "cover", "Covering for a colleague"
+        TRANSFER = "transfer", "Patient on the way to or from my ward"
+        OTHER = "other", "Another reason"
+
+    class End(models.TextChoices):
+        EXPIRED = "expired", "time was up"
+        OWNER = "owner", "closed by who opened it"
+        SESSION = "session", "the session ended"
+        ADMIN = "admin", "closed in the console"
+
+    user = models.ForeignKey(User, models.PROTECT, related_name="break_glass")
+    reason = models.CharField(max_length=20, choices=Reason)
+    explanation = models.CharField(max_length=300, blank=True)
+    opened_at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField("closed", max_length=20, choices=End, blank=True)
+
+    objects = BreakGlassQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "break-glass access"
+        verbose_name_plural = "break-glass accesses"
+        permissions = (("close_breakglass", "Can close break-glass accesses of others"),)
+        # what closes them looks for the open ones
+        indexes = (models.Index(fields=["until"], name="break_glass_unclosed", condition=Q(closed_at=None)),)
+
+    def __str__(self) -> str:
+        return f"Break-glass access {self.pk}"
 
 
 class StoreState(models.Model):

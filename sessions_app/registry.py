@@ -21,15 +21,16 @@ STEP: Final = 2**20
 ALIVE: Final = f"""(ended_at IS NULL AND deadline > clock_timestamp()
   AND last_activity + idle * {MS} > clock_timestamp())"""
 LOCK_DUE: Final = f"(r.lock > 0 AND r.last_activity + r.lock * {MS} <= clock_timestamp())"
+LOCKED: Final = f"CASE WHEN {LOCK_DUE} AND r.locked = '' THEN 'idle' ELSE r.locked END"
 COLUMNS: Final = f"""r.ver, r.data, r.idle, r.lock,
   (extract(epoch FROM least(r.last_activity + r.idle * {MS}, r.deadline) - clock_timestamp()) * 1000)::bigint,
   (extract(epoch FROM r.deadline - clock_timestamp()) * 1000)::bigint,
   (extract(epoch FROM clock_timestamp() - r.last_activity) * 1000)::bigint, coalesce(r.user_id::text, ''),
-  {", ".join(f"r.{name}" for name in CLEAR)}"""
+  {", ".join(LOCKED if name == "locked" else f"r.{name}" for name in CLEAR)}"""
 
 LOAD: Final = f"SELECT {COLUMNS} FROM sessions_app_sessionrecord r WHERE key_hash = %s AND {ALIVE}"  # noqa: S608  our own constants
 TOUCH: Final = f"""UPDATE sessions_app_sessionrecord r SET
-  locked = CASE WHEN {LOCK_DUE} AND r.locked = '' THEN 'idle' ELSE r.locked END,
+  locked = {LOCKED},
   last_activity = CASE WHEN r.locked <> '' OR {LOCK_DUE} THEN r.last_activity ELSE clock_timestamp() END
   WHERE key_hash = %s AND {ALIVE} RETURNING {COLUMNS}"""  # noqa: S608
 

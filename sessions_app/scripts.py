@@ -22,23 +22,23 @@ if h[1] ~= ARGV[1] then return {'unvouched'} end
 local deadline, idle, lock, seen = tonumber(h[2]), tonumber(h[3]), tonumber(h[4]), tonumber(h[5])
 local left, due = math.min(seen + idle, deadline) - now, 0
 if left <= 0 then redis.call('DEL', KEYS[1]) return {'absent'} end
-if ARGV[2] == 'touch' and (h[12] or '') == '' then
-  if lock > 0 and now - seen >= lock then
-    h[12] = 'idle'
-    redis.call('HSET', KEYS[1], 'locked', 'idle')
-  else
-    seen, left = now, math.min(idle, deadline - now)
-    local f = {'HSET', KEYS[1], 'seen', string.format('%.0f', now), 'last_activity', ARGV[3]}
-    if now - tonumber(h[6]) >= tonumber(ARGV[4]) then
-      due = 1
-      f[7], f[8] = 'checkpoint', f[4]
-    end
-    redis.call(unpack(f))
-    redis.call('PEXPIRE', KEYS[1], left)
+local locked = h[12] or ''
+if locked == '' and lock > 0 and now - seen >= lock then
+  locked = 'idle'
+  redis.call('HSET', KEYS[1], 'locked', locked)
+end
+if ARGV[2] == 'touch' and locked == '' then
+  seen, left = now, math.min(idle, deadline - now)
+  local f = {'HSET', KEYS[1], 'seen', string.format('%.0f', now), 'last_activity', ARGV[3]}
+  if now - tonumber(h[6]) >= tonumber(ARGV[4]) then
+    due = 1
+    f[7], f[8] = 'checkpoint', f[4]
   end
+  redis.call(unpack(f))
+  redis.call('PEXPIRE', KEYS[1], left)
 end
 return {'ok', left, deadline - now, now - seen, due, h[7], h[8], h[3], h[4],
-  h[9] or '', h[10] or '', h[11] or '', h[12] or '', h[13] or '', h[14] or ''}
+  h[9] or '', h[10] or '', h[11] or '', locked, h[13] or '', h[14] or ''}
 """
 )
 

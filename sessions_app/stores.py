@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from redis.commands.core import Script
 
 from epicops import keys
+from epicops.clock import timestamp
 from sessions_app import registry, scripts
 from sessions_app.held import CLEAR, Conflict, Draft, Held
 from sessions_app.ids import handle, key_hash
@@ -71,11 +72,6 @@ def set_fields(fields: Mapping[str, Mapping[str, str]]) -> None:
                 _set(session_id, changed)
     except OUTAGE as error:
         trust.fall_back(error)
-
-
-def timestamp(moment: datetime | None = None) -> str:
-    """Return a moment, by default this one, as the wire contract has it: 2025-12-30T22:00:00Z."""
-    return f"{moment or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def flat(fields: Mapping[str, str]) -> list[str]:

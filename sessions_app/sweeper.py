@@ -13,7 +13,7 @@ from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F,
 from django.db.models.functions import Now
 
 from epicops import keys
-from sessions_app import registry, stores
+from sessions_app import break_glass, registry, stores
 from sessions_app.ids import handle, is_session_id, key_hash
 from sessions_app.live import Reason, ids, record_end
 from sessions_app.models import SessionRecord
@@ -26,13 +26,18 @@ RUN_OUT: Final = Q(deadline__lte=Now()) | Q(runs_out_at__lte=Now())
 
 @dataclass(slots=True)
 class Swept:
-    """What one pass did; `mended` hashes had no TTL, `cleared` ones belonged to sessions that had ended."""
+    """What one pass did.
+
+    `mended` hashes had no TTL, `cleared` ones belonged to sessions that had ended, `registered` ends happened while
+    PostgreSQL was away, `closed` counts break-glass accesses.
+    """
 
     ended: int = 0
     prolonged: int = 0
     mended: int = 0
     cleared: int = 0
     registered: int = 0
+    closed: int = 0
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -50,6 +55,7 @@ def sweep() -> Swept:
         trust.fall_back(error)
     while records := run_out():
         settle(records, swept)
+    swept.closed = break_glass.close_overdue(actor=ACTOR)
     return swept
 
 

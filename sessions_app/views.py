@@ -2,35 +2,23 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import logout
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView, RedirectURLMixin
-from django.core.exceptions import ValidationError
+from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
-from django.views.generic import FormView
 
 from audit.models import AuditEvent
-from epicops.portal import HYPERSPACE, OPERATIONS, ROLES, bind, sign_in
+from epicops.portal import HYPERSPACE, OPERATIONS, bind
+from sessions_app.forms import ClinicianForm
 from sessions_app.ids import key_hash
 from sessions_app.live import admit
 from sessions_app.models import User
 
 TOO_MANY = "You are signed in at as many places as is allowed. Sign out at one of them first."
-
-
-class ClinicianForm(AuthenticationForm):
-    """User name and password of somebody in a clinical role."""
-
-    def confirm_login_allowed(self, user: User) -> None:
-        super().confirm_login_allowed(user)
-        if user.role not in ROLES[HYPERSPACE]:
-            raise ValidationError("This entrance is for clinical staff.", code="role")
 
 
 class PortalLogin(LoginView):
@@ -85,48 +73,6 @@ class OperatorLogin(PortalLogin):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         site = admin.site.each_context(self.request)
         return super().get_context_data(**site, title="Log in", app_path=self.request.get_full_path(), **kwargs)
-
-
-class UnlockForm(forms.Form):
-    """The password of whoever locked the workstation."""
-
-    password = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.user = user
-
-    def clean_password(self) -> str:
-        password = str(self.cleaned_data["password"])
-        if not self.user.check_password(password):
-            raise ValidationError("This is not the password of whoever is signed in here.", code="password")
-        return password
-
-
-class Unlock(RedirectURLMixin, FormView[UnlockForm]):
-    """The lock screen: the password opens the session again, under a new id and within its absolute limit."""
-
-    template_name = "sessions/unlock.html"
-    form_class = UnlockForm
-    next_page = "hyperspace:units"
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return super().dispatch(request, *args, **kwargs) if request.user.is_authenticated else sign_in(request)
-
-    def get_form_kwargs(self) -> dict[str, Any]:
-        return {**super().get_form_kwargs(), "user": self.request.user}
-
-    def form_valid(self, form: UnlockForm) -> HttpResponse:
-        session = self.request.session
-        session.pop("locked", None)
-        session.cycle_key()
-        admit(key_hash(str(session.session_key)), form.user, session["portal"], self.request)
-        AuditEvent.objects.record("E", "session.unlock", actor=form.user, request=self.request)
-        return super().form_valid(form)
-
-    def form_invalid(self, form: UnlockForm) -> HttpResponse:
-        AuditEvent.objects.record("E", "session.unlock_failed", actor=form.user, request=self.request)
-        return super().form_invalid(form)
 
 
 @require_POST

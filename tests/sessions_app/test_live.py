@@ -15,6 +15,7 @@ from epicops.redis_client import sessions_client
 from sessions_app import registry
 from sessions_app.live import follow
 from sessions_app.models import SessionRecord, User
+from sessions_app.trust import trust
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -258,5 +259,15 @@ def test_a_poll_of_a_locked_board_takes_the_patients_down() -> None:
     client = factories.signed_in(Client(), factories.amara())
     rest(client, 901)
     client.get(UNITS)
+
+    assert client.get(f"/hyperspace/units/{factories.unit('A').pk}/cells/").status_code == 423
+
+
+@pytest.mark.parametrize("is_redis_there", [True, False])
+def test_a_board_that_polls_by_itself_locks_all_the_same(is_redis_there: bool) -> None:  # noqa: FBT001
+    client = factories.signed_in(Client(), factories.amara())
+    rest(client, 901)
+    if not is_redis_there:
+        trust.fall_back(ConnectionError())
 
     assert client.get(f"/hyperspace/units/{factories.unit('A').pk}/cells/").status_code == 423

@@ -1,0 +1,53 @@
+"""What people type at the doors, on the lock screen and in an emergency."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import authenticate
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from epicops.portal import HYPERSPACE, ROLES
+from sessions_app.models import BreakGlass, User
+
+
+class ClinicianForm(AuthenticationForm):
+    """User name and password of somebody in a clinical role."""
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        if user.role not in ROLES[HYPERSPACE]:
+            raise ValidationError("This entrance is for clinical staff.", code="role")
+
+
+class PasswordForm(forms.Form):
+    """The password of whoever is signed in here, again."""
+
+    password = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        name = self.request.user.get_username()
+        if authenticate(self.request, username=name, password=password) is None:
+            raise ValidationError("This is not the password of whoever is signed in here.", code="password")
+        return password
+
+
+class BreakGlassForm(PasswordForm):
+    """Why somebody has to see patients of other wards."""
+
+    reason = forms.ChoiceField(choices=BreakGlass.Reason, widget=forms.RadioSelect)
+    explanation = forms.CharField(
+        max_length=300, required=False, help_text="For the privacy officer; needed for another reason"
+    )
+    field_order = ("reason", "explanation", "password")
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("reason") == BreakGlass.Reason.OTHER and not self.cleaned_data.get("explanation"):
+            self.add_error("explanation", "Say which reason.")
+        return self.cleaned_data
