@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
-from interconnect import inbox
+from interconnect import inbox, redrive
 from interconnect.apply import apply_batch
 from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
@@ -131,6 +131,8 @@ class Worker:
 
     def _housekeeping(self) -> bool:
         """Deliver requested replays, flush outbox and inbox; say whether there was anything to do."""
+        if not self._drain:  # a redrive has its own pace: who drains does not wait for it
+            redrive.advance()
         replays = requested_replays(self._size)
         if replays:
             self._commit(uuid7(), replays)

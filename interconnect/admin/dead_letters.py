@@ -21,9 +21,11 @@ from interconnect.admin.filters import (
     DiscardFilter,
     ErrorFilter,
     GroupFilter,
+    RedriveFilter,
     StateFilter,
 )
 from interconnect.admin.messages import message_panels, sender
+from interconnect.admin.redrive import redrive_letters
 from interconnect.admin.replay import replay
 from interconnect.admin.search import LetterSearchFilter, SearchedAdmin
 from interconnect.models import DeadLetter, DeadLetterQuerySet, InboundMessage
@@ -45,12 +47,13 @@ class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
         LetterSearchFilter,
         GroupFilter,
         DiscardFilter,
+        RedriveFilter,
         ErrorFilter,
         DeadTypeFilter,
         DeadSenderFilter,
     )
     list_select_related = ("message",)
-    actions = ("replay_selected", "discard_selected")
+    actions = ("replay_selected", "redrive_selected", "discard_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         return super().get_queryset(request).defer("message__raw").prefetch_related(REPLAYS)
@@ -67,6 +70,9 @@ class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.replay_deadletter")
 
+    def has_redrive_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.redrive_deadletter")
+
     def has_discard_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.discard_deadletter")
 
@@ -79,6 +85,11 @@ class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
     @admin.action(description="Replay selected", permissions=("replay",))
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
         return replay(request, cast("DeadLetterQuerySet", queryset), back=request.get_full_path())
+
+    @admin.action(description="Redrive selected under supervision", permissions=("redrive",))
+    def redrive_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        letters, selection = cast("DeadLetterQuerySet", queryset), request.GET.urlencode()
+        return redrive_letters(request, letters, request.get_full_path(), selection)
 
     @admin.action(description="Discard selected", permissions=("discard",))
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:

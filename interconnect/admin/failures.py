@@ -21,6 +21,7 @@ from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
 from interconnect.admin.discard import discard_letters
 from interconnect.admin.filters import ErrorFilter, TriageFilter
+from interconnect.admin.redrive import redrive_letters
 from interconnect.admin.replay import replay
 from interconnect.admin.sparkline import hourly, sparkline
 from interconnect.admin.triage import TriageForm
@@ -43,12 +44,16 @@ class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
         return [
             path("<int:pk>/triage/", view(require_POST(self.decide)), name=f"{name}_triage"),
             path("<int:pk>/replay/", view(require_POST(self.replay_all)), name=f"{name}_replay"),
+            path("<int:pk>/redrive/", view(require_POST(self.redrive_all)), name=f"{name}_redrive"),
             path("<int:pk>/discard/", view(require_POST(self.discard_all)), name=f"{name}_discard"),
             *super().get_urls(),
         ]
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.replay_deadletter")
+
+    def has_redrive_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.redrive_deadletter")
 
     def has_discard_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.discard_deadletter")
@@ -75,6 +80,11 @@ class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
         """Replay every open letter of the failure whose page this was asked on."""
         group = self._group(request, pk, may=self.has_replay_permission(request))
         return replay(request, DeadLetter.objects.filter(group=group), back=page_of(group))
+
+    def redrive_all(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Redrive every open letter of the failure whose page this was asked on."""
+        group = self._group(request, pk, may=self.has_redrive_permission(request))
+        return redrive_letters(request, DeadLetter.objects.filter(group=group), page_of(group), f"group={pk}")
 
     def discard_all(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Discard every open letter of the failure whose page this was asked on."""
@@ -118,6 +128,7 @@ class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
             "newest": letters[:LETTERS_SHOWN],
             "form": TriageForm(instance=obj) if self.has_triage_permission(request) else None,
             "may_replay": obj.open_letters and self.has_replay_permission(request),
+            "may_redrive": obj.open_letters and self.has_redrive_permission(request),
             "may_discard": obj.open_letters and self.has_discard_permission(request),
         }
 

@@ -109,6 +109,11 @@ class DiscardFilter(RowFilter):
     parameter_name = "discard"
 
 
+class RedriveFilter(RowFilter):
+    title = "redrive"
+    parameter_name = "redrive_items__redrive"
+
+
 class TriageFilter(admin.SimpleListFilter):
     """Shows the failures that want somebody now unless asked for others."""
 

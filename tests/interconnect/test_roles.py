@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from interconnect.models import DeadLetter, Discard, FailureGroup
+from interconnect.models import DeadLetter, Discard, FailureGroup, Redrive
 from tests.builders import adt
 from tests.interconnect.test_admin import deliver
 from tests.operators import staff
@@ -16,6 +16,7 @@ ROLES = ("viewer", "operator", "supervisor", "auditor")
 EVERYBODY, ACTORS, SUPERVISOR = set(ROLES), {"operator", "supervisor"}, {"supervisor"}
 WITH_AUDIT = {"supervisor", "auditor"}
 
+MODELS = ("failuregroup", "deadletter", "discard", "redrive")
 ADDRESSES = {
     ("GET", "failuregroup_changelist"): EVERYBODY,
     ("GET", "failuregroup_change"): EVERYBODY,
@@ -25,6 +26,7 @@ ADDRESSES = {
     ("POST", "failuregroup_triage"): ACTORS,
     ("POST", "failuregroup_replay"): ACTORS,
     ("POST", "failuregroup_discard"): ACTORS,
+    ("POST", "failuregroup_redrive"): SUPERVISOR,
     ("GET", "deadletter_changelist"): EVERYBODY,
     ("GET", "deadletter_change"): EVERYBODY,
     ("GET", "deadletter_add"): set[str](),
@@ -40,6 +42,14 @@ ADDRESSES = {
     ("GET", "discard_delete"): set[str](),
     ("GET", "discard_history"): EVERYBODY,
     ("POST", "discard_restore"): SUPERVISOR,
+    ("GET", "redrive_changelist"): EVERYBODY,
+    ("GET", "redrive_change"): EVERYBODY,
+    ("GET", "redrive_progress"): EVERYBODY,
+    ("GET", "redrive_report"): EVERYBODY,
+    ("POST", "redrive_turn"): SUPERVISOR,
+    ("GET", "redrive_add"): set[str](),
+    ("GET", "redrive_delete"): set[str](),
+    ("GET", "redrive_history"): EVERYBODY,
     ("GET", "inboundmessage_changelist"): ACTORS,
     ("GET", "inboundmessage_change"): ACTORS,
     ("POST", "inboundmessage_search"): ACTORS,
@@ -60,7 +70,7 @@ def in_role(role: str) -> Client:
 def address(name: str) -> str:
     letter = DeadLetter.objects.get()
     pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
-    pks["discard"] = Discard.objects.get().pk
+    pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk}
     has_row = not name.endswith(("_changelist", "_add", "_search"))
     return reverse(f"admin:interconnect_{name}", args=[pks[name.partition("_")[0]]] if has_row else [])
 
@@ -68,7 +78,9 @@ def address(name: str) -> str:
 @pytest.fixture
 def _a_failure() -> None:
     deliver(adt("A01", bed=""))
-    Discard.objects.create(reason="test", text="-", count=0, discarded_by=staff("someone"))
+    someone = staff("someone")
+    Discard.objects.create(reason="test", text="-", count=0, discarded_by=someone)
+    Redrive.objects.create(started_by=someone)
 
 
 @pytest.mark.usefixtures("_a_failure")
@@ -95,15 +107,14 @@ def test_every_address_of_the_console_is_in_the_table() -> None:
     console = {
         name.removeprefix("interconnect_")
         for name in names | nested
-        if name.startswith(tuple(f"interconnect_{model}_" for model in ("failuregroup", "deadletter", "discard")))
+        if name.startswith(tuple(f"interconnect_{model}_" for model in MODELS))
     }
 
     assert console == {name for _, name in ADDRESSES if not name.startswith("inbound")}
 
 
-def test_nobody_acts_by_following_a_link(client: Client) -> None:
-    deliver(adt("A01", bed=""))
-    Discard.objects.create(reason="test", text="-", count=0, discarded_by=staff("someone"))
+@pytest.mark.usefixtures("_a_failure")
+def test_nobody_acts_by_following_a_link() -> None:
     supervisor = in_role("supervisor")
 
     statuses = {name: supervisor.get(address(name)).status_code for method, name in ADDRESSES if method == "POST"}

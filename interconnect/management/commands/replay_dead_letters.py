@@ -5,20 +5,25 @@ import time
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count
 from rich.progress import Progress
 
 from epicops.shutdown import StopFlag, stop_on_signal
-from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive
-from interconnect.redrive import report, start, step, turn
+from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, RedriveItem, Search
+from interconnect.redrive import report, start, turn
 from interconnect.search import read
 
-PAUSE = 0.1  # seconds between two steps
+LOOK = 0.2  # seconds between two looks at how far it is
+FINISHED = (RedriveItem.State.RESOLVED, RedriveItem.State.FAILED_AGAIN, RedriveItem.State.LEFT_OUT)
 
 
 class Command(BaseCommand):
-    help = "Replay the open dead letters that a search finds. The worker delivers them; this releases them to it."
+    help = (
+        "Replay the open dead letters that a search finds. The worker does it; this starts it and shows how far it is."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--where", help="search words as in the console, for example 'error:missing-field age:<2h'")
@@ -45,14 +50,24 @@ class Command(BaseCommand):
                 redrive = turn(pk, Redrive.State.RUNNING, by=person)
             else:
                 limits = {name: options[name] for name in ("rate", "canary", "stop_percent")}
-                if min(limits["rate"], 1 + limits["canary"], 1 + limits["stop_percent"]) < 1:
-                    raise CommandError("--rate is at least 1, --canary and --stop-percent are not negative")
-                redrive = start(self._letters(where), by=person, selection=where or "", **limits)
+                redrive = self._start(where, person, limits)
         except (Redrive.DoesNotExist, ValueError) as error:
             raise CommandError(str(error)) from None
-        self.stderr.write(f"{redrive}: go on with --resume {redrive.pk} should this end early")
+        self.stderr.write(f"{redrive}: the worker goes on with it should this end early")
         with stop_on_signal() as stop:
             self._follow(redrive, stop)
+
+    def _start(self, where: str | None, person: AbstractBaseUser, limits: dict[str, int]) -> Redrive:
+        letters = self._letters(where)
+        redrive = Redrive(started_by_id=person.pk, **limits)
+        try:
+            redrive.clean_fields(exclude=["selection"])
+        except ValidationError as error:
+            problems = (f"{name}: {words[0]}" for name, words in error.message_dict.items())
+            raise CommandError("; ".join(problems)) from None
+        search = Search.objects.create(text=where or "", searched_by_id=person.pk)
+        redrive.selection = f"search={search.pk}"
+        return start(redrive, letters)
 
     def _letters(self, where: str | None) -> DeadLetterQuerySet:
         if not where:
@@ -70,14 +85,16 @@ class Command(BaseCommand):
         self.stdout.write(f"{letters.count():>9,}  in all")
 
     def _follow(self, redrive: Redrive, stop: StopFlag) -> None:
-        """Take steps until it has ended or somebody else paused it; asked to stop, leave it running to be resumed."""
+        """Show how far it is until it has ended or somebody paused it; asked to stop, leave it to the worker."""
         with Progress(transient=True) as progress:
             bar = progress.add_task(str(redrive), total=redrive.items.count())
             while not stop.requested and redrive.state == Redrive.State.RUNNING:
-                redrive = step(redrive.pk)
+                time.sleep(LOOK)
+                redrive.refresh_from_db()
                 outcome = report(redrive)
-                progress.update(bar, completed=outcome["resolved"] + outcome["failed again"] + outcome["left out"])
-                time.sleep(PAUSE)
-        self.stdout.write(json.dumps({"redrive": redrive.pk, "state": redrive.state, **report(redrive)}))
+                progress.update(bar, completed=sum(outcome[state] for state in FINISHED))
+        outcome = report(redrive)
+        counts = {state.value: outcome[state] for state in RedriveItem.State}
+        self.stdout.write(json.dumps({"redrive": redrive.pk, "state": redrive.state, **counts}))
         if redrive.state == Redrive.State.STOPPED:
             raise CommandError("Stopped: too many failed again")
