@@ -13,6 +13,7 @@ ERROR_TEXTS = {  # HL7 table 0357
     "100": "Segment sequence error",
     "101": "Required field missing",
     "102": "Data type error",
+    "103": "Table value not found",
     "207": "Application internal error",
 }
 

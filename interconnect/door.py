@@ -13,7 +13,7 @@ from interconnect.group_commit import GroupCommit
 from interconnect.intake import Intake
 from interconnect.mllp import Event, Frame
 from interconnect.mllp_server import Reply
-from interconnect.objections import NOT_STORED, Objection, objection
+from interconnect.objections import ANYBODY, NOT_STORED, Objection, Senders, objection
 from interconnect.refused import Refusal, RefusalLog
 
 logger = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ class Door:
         logger.warning("connection refused", extra={"peer": peer, "reason": reason})
         self._record(Refusal(reason, 0, b""), peer)
 
-    async def answer(self, events: Sequence[Event], peer: str) -> list[Reply]:
+    async def answer(self, events: Sequence[Event], peer: str, senders: Senders = ANYBODY) -> list[Reply]:
         """Store the good frames of one read, oldest first; return the answers in the order of the frames."""
-        objections = [objection(event) for event in events]
+        objections = [objection(event, senders) for event in events]
         good = [
             event.payload for event, no in zip(events, objections, strict=True) if isinstance(event, Frame) and not no
         ]
@@ -112,3 +112,16 @@ class Door:
     def _store(self, messages: Sequence[bytes]) -> bool:
         close_old_connections()
         return self._intake.store(messages)
+
+
+class Entrance:
+    """One listener's way to the door, which may be for certain senders only."""
+
+    def __init__(self, door: Door, senders: Senders) -> None:
+        self._door = door
+        self._senders = senders
+        self.connected = door.connected
+        self.turned_away = door.turned_away
+
+    async def answer(self, events: Sequence[Event], peer: str) -> list[Reply]:
+        return await self._door.answer(events, peer, self._senders)

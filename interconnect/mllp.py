@@ -19,6 +19,7 @@ class Fault(Enum):
     JUNK = "bytes between frames"
     RESTARTED = "a frame began inside a frame"
     OVERSIZE = "frame too large"
+    DROPPED = "frame swallowed for want of memory"
     UNFINISHED = "frame without an end"
     UNFRAMED = "no frame around the bytes"
     FOREIGN = "another protocol"
@@ -66,6 +67,7 @@ class Framer:
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self.is_open = False
         self._max_frame = max_frame
+        self._is_dropped = False  # the open frame
         self._kept = bytearray()
         self._size = 0  # also counts bytes no longer kept
 
@@ -79,6 +81,17 @@ class Framer:
     def size(self) -> int:
         """Bytes since the last event."""
         return self._size
+
+    @property
+    def held(self) -> int:
+        """Bytes kept in memory."""
+        return len(self._kept)
+
+    def drop(self) -> None:
+        """Keep no more of a frame that is open; its end will be an incident."""
+        if self.is_open:
+            self._is_dropped = True
+            self._kept = self._kept[:HEAD]
 
     def feed(self, data: bytes) -> list[Event]:
         """Return what these bytes completed, in the order received."""
@@ -101,14 +114,14 @@ class Framer:
         if not self.is_open:
             data = data.translate(None, b"\r\n")
         self._size += len(data)
-        if self._size <= (self._max_frame if self.is_open else HEAD):
+        if not self._is_dropped and self._size <= (self._max_frame if self.is_open else HEAD):
             self._kept += data
         else:
             self._kept = (self._kept[:HEAD] + data[:HEAD])[:HEAD]
 
     def _begin(self) -> list[Event]:
         incidents = self._incident(Fault.RESTARTED if self.is_open else Fault.JUNK)
-        self.is_open = True
+        self.is_open, self._is_dropped = True, False
         return incidents
 
     def _end(self) -> list[Event]:
@@ -120,6 +133,8 @@ class Framer:
         self.is_open = False
         if self._size > self._max_frame:
             return self._incident(Fault.OVERSIZE)
+        if self._is_dropped:
+            return self._incident(Fault.DROPPED)
         frame = Frame(bytes(self._kept))
         self._reset()
         return [frame]
@@ -134,3 +149,4 @@ class Framer:
     def _reset(self) -> None:
         self._kept = bytearray()
         self._size = 0
+        self._is_dropped = False

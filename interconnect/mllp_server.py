@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from interconnect.mllp import HEAD, MAX_FRAME, READ_SIZE, Event, Fault, Framer, Incident, State, wrap
+from interconnect.byte_budget import ByteBudget
+from interconnect.mllp import HEAD, MAX_FRAME, READ_SIZE, Event, Fault, Frame, Framer, Incident, State, wrap
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +63,17 @@ class Handler(Protocol):
 class Server:
     """Listens for MLLP connections until it is stopped."""
 
-    def __init__(self, handler: Handler, limits: Limits | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+        budget: ByteBudget | None = None,
+    ) -> None:
         self._handler = handler
         self._limits = limits or Limits()
         self._tls = tls
+        self._budget = budget or ByteBudget()
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
         self._per_peer: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
@@ -98,7 +106,7 @@ class Server:
             writer.close()
             return
         self._handler.connected(peer)
-        connection = _Connection(reader, writer, peer, self._handler, self._limits)
+        connection = _Connection(reader, writer, peer, self._handler, self._limits, self._budget)
         task = asyncio.create_task(connection.run())
         self._connections[connection] = task
         self._per_peer[peer] += 1
@@ -121,13 +129,21 @@ class _Connection:
     """One sender's connection, from accept to close."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, handler: Handler, limits: Limits
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        peer: str,
+        handler: Handler,
+        limits: Limits,
+        budget: ByteBudget,
     ) -> None:
         self.peer = peer
         self._reader = reader
         self._writer = writer
         self._handler = handler
         self._limits = limits
+        self._budget = budget
+        self._held = 0  # of the budget
         self._patience = {State.BETWEEN: limits.idle, State.OPEN: limits.frame, State.ASTRAY: limits.astray}
         self._framer = Framer(limits.max_frame)
         self._clock = asyncio.get_running_loop().time
@@ -153,6 +169,7 @@ class _Connection:
                 await self._answer(self._framer.close())
                 await self._part()
         finally:
+            self._hold(0)
             self._writer.close()
             try:
                 async with asyncio.timeout(LINGER):
@@ -169,10 +186,18 @@ class _Connection:
                 return
             is_first = False
             before = self._framer.state
+            if self._budget.is_spent:
+                self._framer.drop()
             events = self._framer.feed(data)
+            self._hold(self._framer.held + sum(len(event.payload) for event in events if isinstance(event, Frame)))
             await self._answer(events)
+            self._hold(self._framer.held)
             if (events or self._framer.state is not before) and not self._is_stopping:
                 self._deadline = self._clock() + self._patience[self._framer.state]
+
+    def _hold(self, size: int) -> None:
+        self._budget.change(size - self._held)
+        self._held = size
 
     def _goes_on(self) -> bool:
         state = self._framer.state

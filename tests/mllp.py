@@ -12,6 +12,7 @@ import interconnect.door
 from epicops import keys
 from epicops.breaker import Breaker
 from epicops.redis_client import queue_client, queue_door_client
+from interconnect.byte_budget import BYTES, ByteBudget
 from interconnect.intake import Intake
 from interconnect.mllp import READ_SIZE, Frame, Framer
 from interconnect.mllp_server import Limits, Server
@@ -40,9 +41,10 @@ class Listener:
 class Door:
     """A listener in a thread of the tests' process: no other process has to start."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, **limits: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, budget: int = BYTES, **limits: Any) -> None:
         self._limits = Limits(**limits)
         self._tls = tls
+        self._budget = ByteBudget(budget)
         self._started: Future[int] = Future()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -66,7 +68,7 @@ class Door:
 
     async def _serve(self) -> None:
         door = interconnect.door.Door(Intake(queue_door_client(), Breaker("queue")))
-        server = Server(door, self._limits, self._tls)
+        server = Server(door, self._limits, self._tls, self._budget)
         self._started.set_result(await server.start("127.0.0.1", 0))
         await self._stop.wait()
         await server.stop()

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from interconnect.management.commands.listen_mllp import tls_context
+from interconnect.listeners import tls_context
 from interconnect.mllp import wrap
 from interconnect.models import RefusedFrame
 from tests.mllp import Door, Listener, OpenDoor, message, queued
@@ -60,6 +60,16 @@ def test_an_oversize_message_is_refused_and_the_connection_kept(open_door: OpenD
 
     assert answers == [("AR", "00001"), ("AA", "00002")]
     assert queued() == [message(2)]
+
+
+def test_a_frame_that_does_not_fit_into_memory_is_asked_for_again(open_door: OpenDoor) -> None:
+    door = open_door(budget=200_000)
+    greedy, modest = door.connect(), door.connect()
+    greedy.socket.sendall(wrap(message(1) + b"x" * 500_000)[:-2])
+    assert modest.exchange(wrap(message(2))) == [("AA", "00002")]
+
+    assert greedy.exchange(b"\x1c\r") == [("AE", "00001")]
+    assert greedy.exchange(wrap(message(1) + b"x" * 100_000)) == [("AA", "00001")]
 
 
 def test_messages_that_want_no_answer_are_queued_in_silence(door: Door) -> None:

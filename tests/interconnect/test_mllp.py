@@ -55,6 +55,17 @@ def test_a_start_block_inside_a_frame_restarts_it() -> None:
     assert Framer().feed(b"\x0bhalf\x0bwhole\x1c\r") == [Incident(Fault.RESTARTED, 4, b"half"), Frame(b"whole")]
 
 
+def test_a_dropped_frame_is_swallowed_to_its_end_and_the_next_one_is_whole() -> None:
+    framer = Framer()
+    framer.feed(b"\x0b" + b"A" * HEAD * 2)
+    framer.drop()
+
+    events = framer.feed(b"A\x1c\r" + wrap(b"B"))
+
+    assert events == [Incident(Fault.DROPPED, HEAD * 2 + 1, b"A" * HEAD), Frame(b"B")]
+    assert framer.held == 0
+
+
 def test_an_oversize_frame_is_swallowed_to_its_end() -> None:
     framer = Framer(max_frame=HEAD * 2)
 

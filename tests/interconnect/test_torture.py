@@ -100,6 +100,8 @@ def test_what_is_acknowledged_is_applied_once_whatever_is_killed(
     worker.stop()
     drain()
 
+    postponed = sum(len(thread.postponed) for thread in threads)
+    print(f"killed {dict(killed)}; {postponed} of {MESSAGES} were answered AE at first")  # noqa: T201  pytest -s
     assert killed
     assert not InboxMessage.objects.exists()
     for thread, name in zip(threads, "ABCD", strict=True):
