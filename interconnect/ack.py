@@ -72,7 +72,13 @@ def header(raw: bytes) -> Header | None:
 
 
 def reply(raw: bytes, code: str, *, error: Error | None = None) -> bytes | None:
-    """Return the acknowledgment the sender asked for, None where it asked for none.
+    """Return the acknowledgment the sender asked for, None where it asked for none."""
+    answer = wanted(raw, code)
+    return acknowledge(raw, answer, error=error) if answer else None
+
+
+def wanted(raw: bytes, code: str) -> str | None:
+    """Return the MSA-1 by which the sender asked to hear of AA, AE or AR, None where it asked not to.
 
     MSH-15 other than NE asks for an accept acknowledgment (CA, CE, CR; enhanced mode, section 2.9.3). With NE there,
     MSH-16 decides about AA, AE and AR. All else is original mode. An acknowledgment is never acknowledged.
@@ -82,10 +88,10 @@ def reply(raw: bytes, code: str, *, error: Error | None = None) -> bytes | None:
     if is_acknowledgment(raw):
         return None
     if accept in WANTED_AFTER and accept != b"NE":
-        return acknowledge(raw, f"C{code[1]}", error=error) if code in WANTED_AFTER[accept] else None
+        return f"C{code[1]}" if code in WANTED_AFTER[accept] else None
     if accept == b"NE" and code not in WANTED_AFTER.get(application, EITHER_WAY):
         return None
-    return acknowledge(raw, code, error=error)
+    return code
 
 
 def is_acknowledgment(raw: bytes) -> bool:

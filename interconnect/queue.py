@@ -101,14 +101,14 @@ class InboundQueue:
             case [b"PAUSED"]:
                 raise Paused
         takeovers, batch, *newest_first = reply
-        return Claim(UUID(batch.decode()), tuple(_opened(raw) for raw in reversed(newest_first)), takeovers)
+        return Claim(UUID(batch.decode()), tuple(opened(raw) for raw in reversed(newest_first)), takeovers)
 
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
         return bool(self._client.eval(ACKNOWLEDGE, 3, keys.INFLIGHT, keys.TAKEOVERS, keys.CANARY, str(claim.id)))
 
 
-def _opened(raw: bytes) -> bytes:
+def opened(raw: bytes) -> bytes:
     """Return the message in clear. One whose seal cannot be opened stays as it is and becomes a dead letter."""
     try:
         return ring().open(raw, "message")

@@ -40,6 +40,9 @@ UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 MAX_ID: Final = 2**63 - 1
 
 
+Tokens = frozenset[int]
+
+
 @lru_cache(maxsize=4096)
 def token(path: str, value: str) -> int:
     """Return the hash of a value at a path, 64 bits with a sign; upper and lower case are the same."""
@@ -62,6 +65,14 @@ def tokens_of(delivery: Delivery) -> list[int]:
     with suppress(MessageRejected):  # without segments it is found by what its header says
         found.update(_in_segments(delivery.message or parse(delivery.raw, fallback="latin-1")))
     return sorted(found)
+
+
+def segment_tokens(raw: bytes) -> Tokens:
+    """Return what a message that is not delivered yet names in its segments; nothing where it has none."""
+    try:
+        return frozenset(_in_segments(parse(raw, fallback="latin-1")))
+    except MessageRejected:
+        return frozenset()
 
 
 def _in_segments(message: Message) -> Iterator[int]:

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -15,6 +15,8 @@ from interconnect.admin.body import body
 from interconnect.admin.filters import SenderFilter, TypeFilter
 from interconnect.admin.history import deliveries
 from interconnect.admin.search import SearchedAdmin, SearchFilter
+from interconnect.admin.timeline import find, timeline
+from interconnect.mentions import mentioned
 from interconnect.models import InboundMessage
 
 
@@ -24,6 +26,14 @@ class InboundMessageAdmin(SearchedAdmin[InboundMessage]):
     list_display = ("when", "sent", "outcome", "why")
     list_filter = (SearchFilter, "status", TypeFilter, SenderFilter)
     list_select_related = ("dead_letter",)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("timeline/", view(find), name="interconnect_timeline_find"),
+            path("timeline/<slug:kind>/<int:pk>/", view(timeline), name="interconnect_timeline"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundMessage]:
         return super().get_queryset(request).defer("raw")  # up to 10 MiB each
@@ -61,7 +71,7 @@ def sender(message: InboundMessage) -> str:
 
 def message_panels(request: HttpRequest, message: InboundMessage) -> dict[str, Any]:
     """Return a message's panels for a detail page; its body only for those who may read it, and that is audited."""
-    panels = {"message": message, "sender": sender(message), "deliveries": deliveries(message), "body": None}
+    panels = {"message": message, "sender": sender(message), "deliveries": deliveries(message.pk), "body": None}
     if request.user.has_perm("interconnect.view_inboundmessage"):
         letter = getattr(message, "dead_letter", None)
         AuditEvent.objects.record(
@@ -73,5 +83,9 @@ def message_panels(request: HttpRequest, message: InboundMessage) -> dict[str, A
             object_type="inboundmessage",
             object_id=message.pk,
         )
+        panels["timelines"] = [
+            (kind.capitalize(), reverse("admin:interconnect_timeline", args=[kind, pk]))
+            for kind, pk in mentioned(bytes(message.raw))
+        ]
         panels["body"] = body(bytes(message.raw), letter.error_path if letter else "")
     return panels

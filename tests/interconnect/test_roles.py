@@ -6,9 +6,11 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 
 from interconnect.models import DeadLetter, Discard, FailureGroup, Redrive
+from tests import factories
 from tests.builders import adt
 from tests.interconnect.test_admin import deliver
 from tests.operators import staff
+from vitals.models import Bed
 
 pytestmark = pytest.mark.django_db
 
@@ -16,7 +18,7 @@ ROLES = ("viewer", "operator", "supervisor", "auditor")
 EVERYBODY, ACTORS, SUPERVISOR = set(ROLES), {"operator", "supervisor"}, {"supervisor"}
 WITH_AUDIT = {"supervisor", "auditor"}
 
-MODELS = ("failuregroup", "deadletter", "discard", "redrive")
+MODELS = ("failuregroup", "deadletter", "discard", "redrive", "timeline")
 ADDRESSES = {
     ("GET", "failuregroup_changelist"): EVERYBODY,
     ("GET", "failuregroup_change"): EVERYBODY,
@@ -56,6 +58,8 @@ ADDRESSES = {
     ("GET", "inboundmessage_add"): set[str](),
     ("GET", "inboundmessage_delete"): set[str](),
     ("GET", "inboundmessage_history"): ACTORS,
+    ("GET", "timeline_find"): ACTORS,
+    ("GET", "timeline"): ACTORS,
 }
 
 
@@ -71,13 +75,16 @@ def address(name: str) -> str:
     letter = DeadLetter.objects.get()
     pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
     pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk}
-    has_row = not name.endswith(("_changelist", "_add", "_search"))
+    if name == "timeline":
+        return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
+    has_row = not name.endswith(("_changelist", "_add", "_search", "_find"))
     return reverse(f"admin:interconnect_{name}", args=[pks[name.partition("_")[0]]] if has_row else [])
 
 
 @pytest.fixture
 def _a_failure() -> None:
     deliver(adt("A01", bed=""))
+    factories.bed()
     someone = staff("someone")
     Discard.objects.create(reason="test", text="-", count=0, discarded_by=someone)
     Redrive.objects.create(started_by=someone)
@@ -107,7 +114,7 @@ def test_every_address_of_the_console_is_in_the_table() -> None:
     console = {
         name.removeprefix("interconnect_")
         for name in names | nested
-        if name.startswith(tuple(f"interconnect_{model}_" for model in MODELS))
+        if name.startswith(tuple(f"interconnect_{model}" for model in MODELS))
     }
 
     assert console == {name for _, name in ADDRESSES if not name.startswith("inbound")}
