@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
@@ -136,6 +137,10 @@ class AuditEvent(models.Model):
             models.Index(fields=["object_type", "object_id"], name="audit_by_object"),  # a message's history
             models.Index(fields=["stream_id", "seq"], name="audit_by_stream"),  # verify_audit reads along it
             models.Index(fields=["actor", "-id"], name="audit_by_actor"),  # all that user U did
+            # the operations page: what people did last, of a table that is mostly machines
+            models.Index(
+                fields=["-id"], name="audit_by_people", condition=Q(actor_id__isnull=False) & ~Q(action="R")
+            ),
         )
 
     def __str__(self) -> str:

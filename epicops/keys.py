@@ -21,6 +21,7 @@ def session(session_id: str) -> str:
 
 
 HEART_RATE_SUMMARY = "vitals:day:hr"
+CACHE_COUNTS = "vitals:counts"
 CACHED = ("patient:", "bed:", "nurse:")  # what processes may keep local copies of
 
 

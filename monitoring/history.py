@@ -7,13 +7,22 @@ from typing import Final, NamedTuple
 
 from django.db import connection
 from django.utils import timezone
+from django_redis import get_redis_connection
 
+from epicops.redis_client import sessions_client
+from interconnect.models import Feed
+from interconnect.silence import is_silent
+from monitoring.health import ROLES, answer
 from monitoring.models import Sample
+from monitoring.session_ttls import ended_since, read_ttls
 from monitoring.status import Status
+from vitals import counts
 
 KEPT: Final = timedelta(hours=24)
 WIDTH, HEIGHT = 240, 48  # of a plot, in its own units
 GAP: Final = timedelta(minutes=2)  # between samples further apart than this no line is drawn
+
+PLOTTED: Final = ("at", "waiting", "applied", "skipped", "dead", "open_dead_letters")
 
 Point = tuple[datetime, float | None]
 
@@ -30,12 +39,13 @@ class Plot(NamedTuple):
 
 def keep(now: Status) -> None:
     """Write this minute's sample, unless there is one, and forget those older than a day. Needs PostgreSQL."""
-    if now.totals is None:
+    minute = now.at.replace(second=0, microsecond=0)
+    if now.totals is None or Sample.objects.filter(at=minute).exists():
         return
     queue, totals = now.queue, now.totals
     oldest = (now.at - queue.oldest_sent_at).total_seconds() if queue and queue.oldest_sent_at else None
     sample = Sample(
-        at=now.at.replace(second=0, microsecond=0),
+        at=minute,
         waiting=queue.waiting if queue else None,
         oldest_seconds=oldest,
         applied=totals.applied,
@@ -43,9 +53,24 @@ def keep(now: Status) -> None:
         dead=totals.dead,
         open_dead_letters=totals.open_dead_letters,
         last_message_id=totals.last_message_id,
+        session_ttls=answer(lambda: read_ttls(sessions_client())),
+        sessions_ended=ended_since(now.at - timedelta(minutes=1)),
+        cache_requests=answer(cache_requests),
+        evicted=evicted(),
+        silent_feeds=sum(is_silent(feed, now.at) for feed in Feed.objects.all()),
     )
     Sample.objects.bulk_create([sample], ignore_conflicts=True)
     Sample.objects.filter(at__lt=now.at - KEPT).delete()
+
+
+def cache_requests() -> dict[str, int]:
+    totals = counts.totals(get_redis_connection("default"))
+    return {":".join(subject): number for subject, number in totals.items()}
+
+
+def evicted() -> dict[str, int]:
+    infos = {role: answer(lambda: client().info("stats")) for role, client in ROLES.items()}  # noqa: B023  called at once
+    return {role: info["evicted_keys"] for role, info in infos.items() if info}
 
 
 def make_partitions() -> None:
@@ -57,7 +82,7 @@ def make_partitions() -> None:
 def plots(now: datetime | None = None) -> list[Plot]:
     """Return the last day's plots: one query."""
     now = now or timezone.now()
-    samples = list(Sample.objects.filter(at__gte=now - KEPT).order_by("at"))
+    samples = list(Sample.objects.filter(at__gte=now - KEPT).order_by("at").only(*PLOTTED))
     handled: list[Point] = [
         (later.at, max(total(later) - total(earlier), 0) / ((later.at - earlier.at).total_seconds() / 60))
         for earlier, later in pairwise(samples)

@@ -14,6 +14,11 @@ class Sample(models.Model):
     dead = models.BigIntegerField()
     open_dead_letters = models.BigIntegerField()
     last_message_id = models.BigIntegerField(help_text="The totals include it")
+    session_ttls = models.JSONField(null=True, help_text="monitoring.session_ttls.Ttls")
+    sessions_ended = models.JSONField(null=True, help_text="Sessions that ended in the minute before, by reason")
+    cache_requests = models.JSONField(null=True, help_text="vitals.counts by field name; begins anew with the server")
+    evicted = models.JSONField(null=True, help_text="evicted_keys by Redis role; begins anew with the server")
+    silent_feeds = models.IntegerField(null=True, help_text="Senders that should have sent something by now")
 
     class Meta:
         ordering = ("-at",)

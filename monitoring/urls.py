@@ -7,4 +7,5 @@ urlpatterns = [
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics, name="metrics"),
     path("operations/now", views.operations_now, name="operations_now"),
+    path("operations/panels", views.operations_panels, name="operations_panels"),
 ]

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from epicops.passive import passive
 from monitoring.health import is_migrated
 from monitoring.metrics import exposition
+from monitoring.panels import read_panels
 from monitoring.status import status
 
 
@@ -47,4 +48,9 @@ def now(request: HttpRequest) -> HttpResponse:
     return render(request, "admin/status_strip.html", {"status": status()})
 
 
+def panels(request: HttpRequest) -> HttpResponse:
+    return render(request, "admin/panels.html", {"panels": read_panels()})
+
+
 operations_now = passive(admin.site.admin_view(now))
+operations_panels = passive(admin.site.admin_view(panels))

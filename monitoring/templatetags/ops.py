@@ -1,8 +1,10 @@
-"""The status strip and the last day's plots for templates."""
+"""The parts of the operations page for its template."""
 
 from django import template
+from django.template import Context
 
 from monitoring.history import Plot, plots
+from monitoring.panels import read_panels
 from monitoring.status import Status, status
 
 register = template.Library()
@@ -12,6 +14,12 @@ register = template.Library()
 def ops_status() -> dict[str, Status]:
     """Show how the whole system is now."""
     return {"status": status()}
+
+
+@register.inclusion_tag("admin/panels.html", takes_context=True)
+def ops_panels(context: Context) -> dict[str, object]:
+    """Show failures, cache, sessions and what operators did."""
+    return {"panels": read_panels(), "perms": context["perms"]}
 
 
 @register.inclusion_tag("admin/plots.html")

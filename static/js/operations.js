@@ -1,30 +1,37 @@
-// Keeps the operations page current: asks for its strip every data-interval ms, and says so when no answer comes.
+// Keeps the operations page current: asks for each of its parts every data-interval ms, and says so when no answer comes.
 "use strict";
 
 (() => {
   const ANSWER_WITHIN = 5000; // ms
-  const now = document.getElementById("now");
-  const late = document.getElementById("now-late");
-  if (!now) return;
+  const late = document.getElementById("late");
+  const silent = new Set();
 
-  function show(html) {
-    const focused = now.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    now.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
-    if (focused) now.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  function show(part, html) {
+    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const open = [...part.querySelectorAll("details")].map((details) => details.open);
+    part.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+    part.querySelectorAll("details").forEach((details, place) => { details.open = open[place] ?? false; });
+    if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  async function poll() {
+  async function poll(part) {
     if (document.visibilityState !== "visible") return;
+    let isAnswered = false;
     try {
       const options = { redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN) };
-      const response = await fetch(now.dataset.url, options);
+      const response = await fetch(part.dataset.poll, options);
       if (response.type === "opaqueredirect") return location.reload(); // signed out
-      late.hidden = response.ok;
-      if (response.ok) show(await response.text());
+      if (response.ok) show(part, await response.text());
+      isAnswered = response.ok;
     } catch {
-      late.hidden = false;
+      // No answer: the page says so.
     }
+    if (isAnswered) silent.delete(part);
+    else silent.add(part);
+    late.hidden = silent.size === 0;
   }
 
-  setInterval(poll, Number(now.dataset.interval));
+  for (const part of document.querySelectorAll("[data-poll]")) {
+    setInterval(() => poll(part), Number(part.dataset.interval));
+  }
 })();
