@@ -138,9 +138,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["stream_id", "seq"], name="audit_by_stream"),  # verify_audit reads along it
             models.Index(fields=["actor", "-id"], name="audit_by_actor"),  # all that user U did
             # the operations page: what people did last, of a table that is mostly machines
-            models.Index(
-                fields=["-id"], name="audit_by_people", condition=Q(actor_id__isnull=False) & ~Q(action="R")
-            ),
+            models.Index(fields=["-id"], name="audit_by_people", condition=Q(actor_id__isnull=False) & ~Q(action="R")),
         )
 
     def __str__(self) -> str:

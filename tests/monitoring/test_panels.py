@@ -20,6 +20,7 @@ from monitoring.session_ttls import BUCKETS, read_ttls, shapes
 from tests.builders import adt, drain, push
 from tests.factories import amara, bed, signed_in
 from tests.operators import olu, staff
+from tests.processes import PROJECT
 from vitals.cache import read_beds
 from vitals.counts import publish, totals
 
@@ -134,3 +135,9 @@ def test_the_panels_take_a_fixed_number_of_queries(
     call_command("run_monitor", once=True)
     with django_assert_num_queries(expected):
         client.get(PANELS)
+
+
+def test_every_shape_is_explained_in_the_documentation() -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text()
+
+    assert not [shape for shape in shapes([]) if f"| {shape.name} |" not in page or f"| {shape.means} |" not in page]
