@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from audit.models import AuditEvent
@@ -158,7 +158,7 @@ def sessions(now: datetime, samples: Sequence[Sample]) -> Sessions:
     return Sessions([Live(*row) for row in by_role], store, last.at, last.session_ttls, shapes(samples))
 
 
-def actions() -> Sequence[AuditEvent]:
+def actions() -> QuerySet[AuditEvent]:
     """Return what people did last, but for looking at pages, coming and going."""
     did = AuditEvent.objects.filter(actor_id__isnull=False).exclude(action=AuditEvent.Action.READ)
     return did.exclude(code__in=ROUTINE)[:ACTIONS]

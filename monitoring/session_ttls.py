@@ -80,8 +80,8 @@ def total(ttls: Ttls) -> int:
 
 def shapes(samples: Sequence[Sample]) -> list[Shape]:
     """Judge the last of an hour's samples, the oldest first; none is seen where there are too few sessions."""
-    known = [sample for sample in samples if sample.session_ttls is not None]
-    ttls: Ttls = known[-1].session_ttls if known else Ttls(buckets=[0] * BUCKETS, without_ttl=0, over_policy=0)
+    known: list[tuple[Sample, Ttls]] = [(sample, sample.session_ttls) for sample in samples if sample.session_ttls]
+    ttls = known[-1][1] if known else Ttls(buckets=[0] * BUCKETS, without_ttl=0, over_policy=0)
     ended: Counter[str] = sum((Counter(sample.sessions_ended or {}) for sample in samples), Counter())
     number, third = sum(ttls["buckets"]), BUCKETS // 3
     lowest, highest = sum(ttls["buckets"][:third]), sum(ttls["buckets"][-third:])
@@ -100,12 +100,12 @@ def shapes(samples: Sequence[Sample]) -> list[Shape]:
     ]
 
 
-def is_drop(known: Sequence[Sample]) -> bool:
+def is_drop(known: Sequence[tuple[Sample, Ttls]]) -> bool:
     """Whether sessions went in the last two minutes that nobody ended."""
     if not known:
         return False
-    last = known[-1]
-    recent = [sample for sample in known if last.at - sample.at <= LOST_WITHIN]
-    before, now = total(recent[0].session_ttls), total(last.session_ttls)
-    explained = sum(sum((sample.sessions_ended or {}).values()) for sample in recent[1:])
+    last = known[-1][0].at
+    recent = [(sample, ttls) for sample, ttls in known if last - sample.at <= LOST_WITHIN]
+    before, now = total(recent[0][1]), total(recent[-1][1])
+    explained = sum(sum((sample.sessions_ended or {}).values()) for sample, _ in recent[1:])
     return before >= FEW and before - now > 0.3 * before and explained < (before - now) / 2

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
@@ -69,7 +69,8 @@ def publish(client: Redis) -> None:
 
 def totals(client: Redis) -> dict[Subject, int]:
     """Return what all processes have counted since the cache server started; raises RedisError."""
-    return {subject_of(name.decode()): int(number) for name, number in client.hgetall(keys.CACHE_COUNTS).items()}
+    found: dict[Any, Any] = client.hgetall(keys.CACHE_COUNTS)
+    return {subject_of(name.decode()): int(number) for name, number in found.items()}
 
 
 def subject_of(name: str) -> Subject:
