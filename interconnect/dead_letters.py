@@ -52,6 +52,11 @@ def entry(letter: DeadLetter) -> dict[str, Any]:
 def _body(raw: bytes) -> dict[str, str]:
     if is_sealed(sealed := ring().seal(raw, "message")):
         return {"raw_sealed": base64.b64encode(sealed).decode()}
+    return plain_body(raw)
+
+
+def plain_body(raw: bytes) -> dict[str, str]:
+    """Return the message for JSON: `raw` where it is UTF-8, else `raw_base64`."""
     try:
         return {"raw": raw.decode()}
     except UnicodeDecodeError:

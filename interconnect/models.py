@@ -77,7 +77,10 @@ class InboundMessage(models.Model):
         "self", models.PROTECT, null=True, related_name="copies", db_index=False, help_text="Applied before; not again"
     )
 
+    patient_hint = ""  # what a list is about to show; see interconnect/admin/patients.py
+
     class Meta:
+        permissions = (("export_inboundmessage", "Can export messages"),)
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=["batch", "ordinal"], name="delivery_once"),)
         indexes = (

@@ -24,10 +24,11 @@ from interconnect.admin.filters import (
     RedriveFilter,
     StateFilter,
 )
+from interconnect.admin.message_list import ACTIONS, MessageListAdmin
 from interconnect.admin.messages import message_panels, sender
 from interconnect.admin.redrive import redrive_letters
 from interconnect.admin.replay import replay
-from interconnect.admin.search import LetterSearchFilter, SearchedAdmin
+from interconnect.admin.search import LetterSearchFilter
 from interconnect.models import DeadLetter, DeadLetterQuerySet, InboundMessage
 
 REPLAYS = Prefetch("message__replays", InboundMessage.objects.only("id", "status", "replay_of"))
@@ -40,8 +41,8 @@ class Act(Protocol):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
-    list_display = ("when", "error", "sent", "outcome")
+class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
+    list_display = ("when", "error", "sent", "patient_hint", "outcome")
     list_filter = (
         StateFilter,
         LetterSearchFilter,
@@ -53,7 +54,7 @@ class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
         DeadSenderFilter,
     )
     list_select_related = ("message",)
-    actions = ("replay_selected", "redrive_selected", "discard_selected")
+    actions = ("replay_selected", "redrive_selected", "discard_selected", *ACTIONS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         return super().get_queryset(request).defer("message__raw").prefetch_related(REPLAYS)
@@ -66,6 +67,12 @@ class DeadLetterAdmin(SearchedAdmin[DeadLetter]):
             path("<int:pk>/discard/", view(self.discard_one), name="interconnect_deadletter_discard"),
             *super().get_urls(),
         ]
+
+    def message_of(self, row: DeadLetter) -> InboundMessage:
+        return row.message
+
+    def messages_of(self, rows: QuerySet[DeadLetter]) -> QuerySet[InboundMessage]:
+        return InboundMessage.objects.filter(dead_letter__in=rows.order_by())
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.replay_deadletter")

@@ -14,16 +14,17 @@ from epicops.admin_site import BoundedPaginator, badge, operator, timestamp
 from interconnect.admin.body import body
 from interconnect.admin.filters import SenderFilter, TypeFilter
 from interconnect.admin.history import deliveries
-from interconnect.admin.search import SearchedAdmin, SearchFilter
+from interconnect.admin.message_list import MessageListAdmin
+from interconnect.admin.search import SearchFilter
 from interconnect.admin.timeline import find, timeline
 from interconnect.mentions import mentioned
 from interconnect.models import InboundMessage
 
 
 @admin.register(InboundMessage)
-class InboundMessageAdmin(SearchedAdmin[InboundMessage]):
+class InboundMessageAdmin(MessageListAdmin[InboundMessage]):
     paginator = BoundedPaginator
-    list_display = ("when", "sent", "outcome", "why")
+    list_display = ("when", "sent", "patient_hint", "outcome", "why")
     list_filter = (SearchFilter, "status", TypeFilter, SenderFilter)
     list_select_related = ("dead_letter",)
 
@@ -37,6 +38,12 @@ class InboundMessageAdmin(SearchedAdmin[InboundMessage]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundMessage]:
         return super().get_queryset(request).defer("raw")  # up to 10 MiB each
+
+    def message_of(self, row: InboundMessage) -> InboundMessage:
+        return row
+
+    def messages_of(self, rows: QuerySet[InboundMessage]) -> QuerySet[InboundMessage]:
+        return rows
 
     @admin.display(description="delivered at")
     def when(self, message: InboundMessage) -> SafeString | str:

@@ -1,0 +1,66 @@
+"""What the lists of messages and of dead letters share: masked patients, a look behind the mask, exports."""
+
+from typing import Final
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from epicops.admin_site import M
+from interconnect.admin.export import export
+from interconnect.admin.patients import add_patient_hints, reveal
+from interconnect.admin.search import SearchedAdmin
+from interconnect.models import InboundMessage
+
+ACTIONS: Final[tuple[str, ...]] = ("reveal_selected", "export_csv", "export_json", "export_hl7")
+
+
+class MessageListAdmin(SearchedAdmin[M]):
+    """A list whose rows are messages, or belong to one each."""
+
+    actions = ACTIONS
+
+    def message_of(self, row: M) -> InboundMessage:
+        """Return the message of a row of the list."""
+        raise NotImplementedError
+
+    def messages_of(self, rows: QuerySet[M]) -> QuerySet[InboundMessage]:
+        """Return the messages of these rows."""
+        raise NotImplementedError
+
+    def has_reveal_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.view_inboundmessage")
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(("interconnect.export_inboundmessage", "interconnect.view_inboundmessage"))
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Return the page with the patients' hints of its rows: one query, however long it is."""
+        changes = super().get_changelist_instance(request)
+        rows = list(changes.result_list)
+        add_patient_hints(self.message_of(row) for row in rows)
+        changes.result_list = rows
+        return changes
+
+    @admin.display(description="patient")
+    def patient_hint(self, row: M) -> SafeString:
+        return format_html("<bdi>{}</bdi>", self.message_of(row).patient_hint or "-")
+
+    @admin.action(description="Show the patients of selected", permissions=("reveal",))
+    def reveal_selected(self, request: HttpRequest, queryset: QuerySet[M]) -> HttpResponse:
+        return reveal(request, self.messages_of(queryset), back=request.get_full_path())
+
+    @admin.action(description="Export selected as CSV, without bodies", permissions=("export",))
+    def export_csv(self, request: HttpRequest, queryset: QuerySet[M]) -> StreamingHttpResponse:
+        return export(request, self.messages_of(queryset), "csv")
+
+    @admin.action(description="Export selected as JSON", permissions=("export",))
+    def export_json(self, request: HttpRequest, queryset: QuerySet[M]) -> StreamingHttpResponse:
+        return export(request, self.messages_of(queryset), "json")
+
+    @admin.action(description="Export selected as HL7 batch", permissions=("export",))
+    def export_hl7(self, request: HttpRequest, queryset: QuerySet[M]) -> StreamingHttpResponse:
+        return export(request, self.messages_of(queryset), "hl7")
