@@ -25,7 +25,17 @@ class Encoding:
     Made by `encoding_of`, which shares one instance between all messages written alike.
     """
 
-    __slots__ = ("_pattern", "_replacements", "codec", "component", "escape", "field", "repetition", "subcomponent")
+    __slots__ = (
+        "_escapes",
+        "_pattern",
+        "_replacements",
+        "codec",
+        "component",
+        "escape",
+        "field",
+        "repetition",
+        "subcomponent",
+    )
 
     def __init__(self, field: str, characters: str, codec: str) -> None:
         self.field = field
@@ -43,12 +53,22 @@ class Encoding:
         self._replacements: dict[str, str] = {
             code: character for code, character in delimiters.items() if character != NOT_IN_USE
         }
+        self._escapes = {ord(mark): f"{self.escape}{code}{self.escape}" for code, mark in self._replacements.items()}
+        self._escapes[ord("\n")] = f"{self.escape}.br{self.escape}"
         self._replacements.update({"H": "", "N": "", ".br": "\n"})
         self._pattern = re.compile(SEQUENCES.format(e=re.escape(self.escape)))
 
     def unescape(self, text: str) -> str:
         """Return the text meant: known escape sequences replaced, everything else as it stands."""
         return self._pattern.sub(self._replacer(), text)
+
+    def escaped(self, text: str) -> str:
+        """Return how the text is written in this message; ValueError where that needs the escape MSH-2 leaves out."""
+        if self.escape == NOT_IN_USE:
+            if not self._escapes.keys().isdisjoint(map(ord, text)):
+                raise ValueError("The message declares no escape character (MSH-2)")
+            return text
+        return text.translate(self._escapes)
 
     def _replacer(self) -> Callable[[re.Match[str]], str]:
         growth = 0

@@ -6,13 +6,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from audit.models import AuditEvent
 from epicops.admin_site import operator
+from interconnect.admin.grid import NEW_PATH, NEW_VALUE, grid, overlaid
 from interconnect.admin.messages import message_panels
 from interconnect.dead_letters import as_last_edited
 from interconnect.models import DeadLetter, InboundMessage, Revision
@@ -21,6 +22,8 @@ from interconnect.revisions import EDITABLE_BYTES, Change, as_bytes, as_text, ch
 
 
 class EditForm(forms.Form):
+    """The message's text, and laid over it what was typed into the cells of its grid."""
+
     text = forms.CharField(
         max_length=EDITABLE_BYTES,
         strip=False,
@@ -29,11 +32,18 @@ class EditForm(forms.Form):
     )
     reason = forms.CharField(max_length=300, required=False, label="Why", help_text="Never patient data")
 
+    @property
+    def base(self) -> str:
+        """The text that the cells lie over, one segment a line."""
+        return str(self["text"].value()).replace("\r\n", "\n")
+
     def clean_text(self) -> bytes:
         try:
-            return as_bytes(str(self.cleaned_data["text"]))
+            edited = as_bytes(overlaid(self.base, self.data))
+            as_text(edited)  # not too long
         except ValueError as error:
             raise ValidationError(str(error)) from None
+        return edited
 
 
 EDIT = ("interconnect.edit_deadletter", "interconnect.view_inboundmessage", "interconnect.view_deadletter")
@@ -60,21 +70,14 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     page = reverse("admin:interconnect_deadletter_change", args=[pk])
     (current,) = as_last_edited([letter])
     try:
-        text = as_text(current)
+        form = EditForm(request.POST or None, initial={"text": as_text(current)})
     except ValueError as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(page)
-    form = EditForm(request.POST or None, initial={"text": text})
     shown: dict[str, Any] = {}
     if form.is_valid():
-        edited = form.cleaned_data["text"]
-        shown = verdict(current, edited)
-        if "save" in request.POST and not shown["changes"]:
-            form.add_error("text", "Nothing is changed.")
-        elif "save" in request.POST and not form.cleaned_data["reason"]:
-            form.add_error("reason", "Say why.")
-        elif "save" in request.POST:
-            _save(request, letter, edited, form.cleaned_data["reason"])
+        shown = verdict(current, form.cleaned_data["text"])
+        if "save" in request.POST and _is_saved(request, letter, form, shown["changes"]):
             messages.success(request, "Kept as a revision. A replay delivers it.")
             return HttpResponseRedirect(page)
     return TemplateResponse(
@@ -83,13 +86,36 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         {
             **admin.site.each_context(request),
             **({} if "check" in request.POST else message_panels(request, letter.message)),
+            **_inputs(request, letter, form),
             **shown,
             "title": f"Edit {letter}",
             "opts": DeadLetter._meta,
             "letter": letter,
-            "form": form,
         },
     )
+
+
+def _inputs(request: HttpRequest, letter: DeadLetter, form: EditForm) -> dict[str, Any]:
+    """Return the form as fields or as text, whichever was asked for; fields only where the message has that form."""
+    posted = request.POST
+    mode = posted.get("switch") or posted.get("mode") or "fields"
+    if "switch" in posted and form.is_valid():
+        initial = {"text": as_text(form.cleaned_data["text"]), "reason": form.cleaned_data["reason"]}
+        form, posted = EditForm(initial=initial), QueryDict()
+    sections = grid(form.base, letter.error_path, posted.dict()) if mode == "fields" else []
+    new_value = {"new_path": posted.get(NEW_PATH, ""), "new_value": posted.get(NEW_VALUE, "")}
+    return {"form": form, "sections": sections, "mode": mode, **new_value}
+
+
+def _is_saved(request: HttpRequest, letter: DeadLetter, form: EditForm, changed: list[Change]) -> bool:
+    """Keep the edited text as a revision, or say in the form what is missing for that."""
+    if not changed:
+        form.add_error("text", "Nothing is changed.")
+    elif not form.cleaned_data["reason"]:
+        form.add_error("reason", "Say why.")
+    else:
+        _save(request, letter, form.cleaned_data["text"], form.cleaned_data["reason"])
+    return form.is_valid()
 
 
 @transaction.atomic

@@ -39,5 +39,8 @@ def sparkline(counts: Sequence[int]) -> SafeString:
         f"M{x + 0.5} {HEIGHT}v-{max(2, round(number / highest * HEIGHT))}" for x, number in enumerate(counts) if number
     )
     words = f"{sum(counts):,} in the last {len(counts)} hours, {highest if any(counts) else 0:,} in the busiest"
-    picture = '<svg class="sparkline" role="img" aria-label="{}" viewBox="0 0 {} {}"><path d="{}"/></svg>'
+    picture = (
+        '<svg class="sparkline" role="img" aria-label="{}" viewBox="0 0 {} {}" preserveAspectRatio="none">'
+        '<path d="{}"/></svg>'
+    )
     return format_html(picture, words, len(counts), HEIGHT, bars)

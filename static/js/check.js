@@ -14,7 +14,8 @@ async function check() {
   if (answer && number === asked) document.getElementById("verdict").replaceWith(answer);
 }
 
-form.elements.namedItem("text").addEventListener("input", () => {
+form.addEventListener("input", (event) => {
+  if (event.target.name === "reason") return;
   clearTimeout(waiting);
   waiting = setTimeout(() => check().catch(() => {}), 500); // the button remains
 });

@@ -1,5 +1,6 @@
 """Editing: the original stays, the difference is shown, a replay delivers what was made of it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.models import AuditEvent
+from interconnect.admin.grid import MAX_CELLS
 from interconnect.models import DeadLetter, InboundMessage, Revision
 from interconnect.revisions import as_bytes, as_text, changes
 from tests.builders import adt, drain, push
-from tests.interconnect.test_admin import HOSTILE, change_url, deliver, text
+from tests.interconnect.test_admin import HOSTILE, change_url, deliver, page, text
 from tests.operators import VIEW, staff
 
 pytestmark = pytest.mark.django_db
@@ -28,18 +30,79 @@ def operator(client: Client) -> Client:
 
 
 def edit(client: Client, raw: bytes, **more: str) -> Any:
-    url = reverse("admin:interconnect_deadletter_edit", args=[DeadLetter.objects.earliest("pk").pk])
-    return client.post(url, {"text": raw.decode().replace("\r", "\r\n"), **more})
+    return client.post(edit_url(), {"text": raw.decode().replace("\r", "\r\n"), **more})
 
 
-def test_the_editor_holds_one_segment_a_line_and_marks_the_field_at_fault(operator: Client) -> None:
+def edit_url() -> str:
+    return reverse("admin:interconnect_deadletter_edit", args=[DeadLetter.objects.earliest("pk").pk])
+
+
+def cells(client: Client, raw: bytes, typed: dict[str, str], **more: str) -> Any:
+    return client.post(edit_url(), {"text": raw.decode().replace("\r", "\r\n"), **typed, **more})
+
+
+def test_the_editor_has_a_cell_for_each_value_with_the_one_at_fault_in_focus(operator: Client) -> None:
+    deliver(adt("A01", bed="", family="O\\T\\Hara"))
+
+    content = page(operator, edit_url())
+
+    assert 'name="cell PID-3.1" value="00427013"' in content
+    assert 'value="O&amp;Hara"' in content
+    assert re.search(r'name="cell PV1-3.1" value=""[^>]* autofocus', content)
+    assert content.count("autofocus") == 1
+
+
+def test_what_is_typed_into_a_cell_is_escaped_and_the_rest_stays_as_sent(operator: Client) -> None:
+    sent = adt("A01", bed="", family="\\H\\Okafor\\N\\")
+    deliver(sent)
+    typed = {"cell PID-5.1": "Okafor", "cell PID-3.1": "00427013", "cell PV1-3.1": "M&E|D", "new-path": "PV1-3.4"}
+
+    cells(operator, sent, typed, **{"new-value": "EPICOPS", "save": "yes", "reason": "ward"})
+
+    expected = sent.replace(b"|I||", b"|I|M\\T\\E\\F\\D^^^EPICOPS|")
+    assert bytes(Revision.objects.get().raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({"new-path": "PV1", "new-value": "x"}, "written like"),
+        ({"new-path": "NK1-3", "new-value": "x"}, "cannot be set"),
+        ({"cell PV1-3.1": "a\nb"}, "more than one line"),
+    ],
+)
+def test_a_cell_that_cannot_be_set_says_why_and_keeps_what_was_typed(
+    operator: Client, typed: dict[str, str], wrong: str
+) -> None:
     deliver(NO_BED)
-    letter = DeadLetter.objects.get()
 
-    content = operator.get(reverse("admin:interconnect_deadletter_edit", args=[letter.pk])).content.decode()
+    content = cells(operator, NO_BED, {**typed, "cell PID-5.2": "Ngozi"}, save="yes", reason="-").content.decode()
 
-    assert "\nPID|1||00427013" in content
-    assert 'id="at-fault"' in content
+    assert wrong in content
+    assert 'value="Ngozi"' in content
+    assert not Revision.objects.exists()
+
+
+def test_going_over_to_text_and_back_takes_the_edits_along(operator: Client) -> None:
+    deliver(NO_BED)
+
+    as_text_page = cells(operator, NO_BED, {"cell PV1-3.1": "MED"}, switch="text").content.decode()
+    as_fields_page = edit(operator, FIXED, switch="fields", mode="text").content.decode()
+
+    assert "PV1|1|I|MED|" in as_text_page
+    assert 'name="cell' not in as_text_page
+    assert 'name="cell PV1-3.2" value="427"' in as_fields_page
+
+
+def test_what_a_line_of_a_form_cannot_hold_is_edited_as_text(operator: Client) -> None:
+    deliver(adt("A01", bed="", family="a\\.br\\b"), NO_BED + b"\rNTE|" + b"|x" * MAX_CELLS)
+
+    content = page(operator, edit_url())
+    many = page(operator, reverse("admin:interconnect_deadletter_edit", args=[DeadLetter.objects.latest("pk").pk]))
+
+    assert "PID-5.1" in content
+    assert 'name="cell PID-5.1"' not in content
+    assert 'id="id_text"' in many
 
 
 def test_a_check_says_what_the_handlers_make_of_it_and_applies_nothing(operator: Client) -> None:
