@@ -12,6 +12,7 @@ from vitals.models import Bed, Movement, Observation, Patient, Stay, Unit, Visit
 
 PASSWORD = "correct horse battery staple"
 NORMAL = {"hr": 78, "sbp": 120, "dbp": 80, "rr": 16, "spo2": 97, "temp": 36.8}
+WHOLE = NORMAL | {"o2": 0, "acvpu": 0}  # a complete set of NEWS2, which scores 0
 
 
 def unit(code: str = "A", *staff: User) -> Unit:
@@ -72,6 +73,11 @@ def admit(to: Bed, family: str = "Okafor", *, at: datetime | None = None) -> Vis
     Movement.objects.create(visit=visit, kind=Movement.Kind.ADMIT, occurred_at=at, bed=to, message_id=1)
     Stay.objects.create(visit=visit, bed=to, from_at=at)
     return visit
+
+
+def today(hour: int) -> datetime:
+    """A full hour of this day."""
+    return timezone.localtime().replace(hour=hour, minute=0, second=0, microsecond=0)
 
 
 def discharge(visit: Visit) -> None:

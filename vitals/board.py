@@ -1,33 +1,22 @@
-"""Who is in which bed, with the vitals of exactly that patient."""
+"""A ward's beds with the vitals of exactly the patients who are in them, the most urgent first."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
-from django.utils.timezone import localdate
+from django.utils.timezone import localdate, localtime
 
 from vitals.cache import read_beds
 from vitals.codes import VITALS
-from vitals.documents import SHOWN, BedVitals, Reading, Source
-from vitals.models import Bed, Stay, Unit
-
-DAYS_UNTIL, MONTHS_UNTIL = 60, 730  # ages below are told in days, then in months, then in years
+from vitals.course import UNKNOWN, Course, Whose, read_courses
+from vitals.documents import SHOWN, STALE_AFTER, BedVitals, Reading, Source
+from vitals.early_warning import HIGH, NOT_APPLICABLE, EarlyWarning, early_warning
+from vitals.models import Bed, Unit
+from vitals.occupants import Occupant, read_occupants
 
 NO_VITALS: Final = BedVitals(Source.CACHE, None, (), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Occupant:
-    """A patient in a bed, since `from_at`; `age` is "67 y", "14 mo", "9 d" or empty."""
-
-    patient_id: int
-    visit_id: int
-    name: str
-    age: str
-    sex: str
-    from_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +37,8 @@ class Row:
     occupants: tuple[Occupant, ...]
     cells: tuple[Cell, ...]
     source: Source | None
+    warning: EarlyWarning
+    course: Course
 
     @property
     def occupant(self) -> Occupant | None:
@@ -65,30 +56,44 @@ class Row:
     def updated_at(self) -> datetime | None:
         return max(self.times, default=None)
 
+    def urgency(self, now: datetime) -> tuple[bool, bool, int]:
+        """Sort key: an overdue set of a patient at risk, then the higher score, then free beds."""
+        score = self.warning.scored.total if self.warning.scored else -1
+        is_late = self.warning.is_overdue(now) and score >= HIGH
+        return not self.occupants, not is_late, -score
+
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A ward's beds in order, and what its header counts."""
+    """A ward's beds in order at the time `at`, and what its header counts."""
 
     unit: Unit
     rows: tuple[Row, ...]
+    at: datetime
 
     @property
-    def occupied_count(self) -> int:
-        return sum(1 for row in self.rows if row.occupants)
+    def occupied(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.occupants)
 
     @property
-    def free_count(self) -> int:
-        return len(self.rows) - self.occupied_count
+    def counts(self) -> dict[str, int]:
+        """Return what the header counts, by title; times in it change a count without any message."""
+        today = localdate(self.at)
+        leaving = [row.occupant.discharge_at for row in self.rows if row.occupant and row.occupant.discharge_at]
+        return {
+            "Occupied": len(self.occupied),
+            "Free": len(self.rows) - len(self.occupied),
+            f"NEWS2 {HIGH} or more": sum(1 for row in self.rows if (row.warning.total or 0) >= HIGH),
+            "Observations overdue": sum(1 for row in self.rows if row.warning.is_overdue(self.at)),
+            "Stale readings": sum(1 for row in self.rows if row.updated_at and self.at - row.updated_at > STALE_AFTER),
+            "Unassigned": sum(1 for row in self.rows if row.occupant and not row.occupant.nurses),
+            "Expected to leave today": sum(1 for at in leaving if localtime(at).date() <= today),
+        }
 
     @property
     def newest_at(self) -> datetime | None:
         """When the feed was last heard of: the ward's newest reading."""
         return max((at for row in self.rows for at in row.times), default=None)
-
-    @property
-    def oldest_at(self) -> datetime | None:
-        return min((at for row in self.rows for at in row.times), default=None)
 
     @property
     def source_counts(self) -> tuple[tuple[Source, int], ...]:
@@ -107,51 +112,45 @@ class Board:
         return tuple(sorted({occupant.patient_id for row in self.rows for occupant in row.occupants}))
 
 
-def read_board(unit: Unit) -> Board:
-    """Return the ward as it is now: two queries and one look into the cache, whatever its size."""
-    return Board(unit, read_rows(sorted(unit.beds.all(), key=_in_order)))
+def read_board(unit: Unit, now: datetime, *, is_by_bed: bool = False) -> Board:
+    """Return the ward as it is now, by urgency or by bed: three queries and one look into the cache, whatever its size.
+
+    A fourth, once a minute, for the last twelve hours.
+    """
+    rows = read_rows(sorted(unit.beds.all(), key=_in_order), now)
+    return Board(unit, rows if is_by_bed else tuple(sorted(rows, key=lambda row: row.urgency(now))), now)
 
 
-def read_rows(beds: Sequence[Bed]) -> tuple[Row, ...]:
+def read_rows(beds: Sequence[Bed], now: datetime) -> tuple[Row, ...]:
     """Return a row for each bed, in the given order."""
-    occupants: dict[int, list[Occupant]] = {}
-    stays = Stay.objects.filter(bed__in=beds, to_at=None).select_related("visit__patient")
-    for stay in stays.order_by("bed", "-from_at", "-pk"):
-        occupants.setdefault(stay.bed_id, []).append(_occupant(stay))
+    occupants = read_occupants(beds)
     visits = {bed_id: found[0].visit_id for bed_id, found in occupants.items()}
     vitals = read_beds([bed for bed in beds if bed.pk in occupants], visits)
-    return tuple(_row(bed, tuple(occupants.get(bed.pk, ())), vitals.get(bed.pk, NO_VITALS)) for bed in beds)
+    whose = [
+        Whose(bed_id, found[0].visit_id, found[0].patient_id, vitals.get(bed_id, NO_VITALS).scale)
+        for bed_id, found in occupants.items()
+    ]
+    courses = read_courses(whose, now)
+    return tuple(
+        _row(bed, tuple(occupants.get(bed.pk, ())), vitals.get(bed.pk, NO_VITALS), courses.get(bed.pk, UNKNOWN))
+        for bed in beds
+    )
 
 
-def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals) -> Row:
+def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course) -> Row:
     # The patient may have changed between the two queries: what is not this visit's is not shown.
-    is_theirs = bool(occupants) and vitals.encounter == occupants[0].visit_id
-    readings = {reading.vital: reading for reading in vitals.readings} if is_theirs else {}
+    if not occupants or vitals.encounter != occupants[0].visit_id:
+        vitals = NO_VITALS
+    readings = {reading.vital: reading for reading in vitals.readings}
     cells = tuple(
         Cell(vital, label, VITALS["sbp" if vital == "bp" else vital].unit, readings.get(vital))
         for vital, label in SHOWN.items()
     )
     # A local copy is a copy of the cache's: two processes that hold one and that hold none answer polls alike.
     source = Source.CACHE if vitals.source is Source.LOCAL else vitals.source
-    return Row(bed, occupants, cells, source if readings else None)
-
-
-def _occupant(stay: Stay) -> Occupant:
-    patient = stay.visit.patient
-    name = ", ".join(filter(None, (patient.family_name, patient.given_name))) or "Name not given"
-    age = age_on(localdate(), patient.birth_date)
-    return Occupant(patient.pk, stay.visit_id, name, age, patient.sex, stay.from_at)
-
-
-def age_on(day: date, birth_date: date | None) -> str:
-    """Return an age as wards write it: days for newborns, months to two years, then years. Empty where unknown."""
-    if birth_date is None or birth_date > day:
-        return ""
-    days = (day - birth_date).days
-    if days < DAYS_UNTIL:
-        return f"{days} d"
-    months = (day.year - birth_date.year) * 12 + day.month - birth_date.month - (day.day < birth_date.day)
-    return f"{months} mo" if days < MONTHS_UNTIL else f"{months // 12} y"
+    has_news2 = bool(occupants) and occupants[0].has_news2
+    warning = early_warning(vitals, course) if has_news2 else NOT_APPLICABLE
+    return Row(bed, occupants, cells, source if readings else None, warning, course)
 
 
 def _in_order(bed: Bed) -> list[tuple[int, str]]:

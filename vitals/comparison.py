@@ -19,7 +19,6 @@ from django.utils import timezone
 from epicops import keys
 from vitals import documents, fence
 from vitals.cache import read_beds, write_through
-from vitals.codes import VITALS
 from vitals.documents import Latest, Reading
 from vitals.local_copy import copies
 from vitals.models import Bed, Observation, Stay
@@ -104,7 +103,7 @@ def _by_orm(bed_ids: Sequence[int]) -> Found:
     visits = {stay.bed_id: stay.visit for stay in stays}  # the later arrival stands
     patients = [visit.patient_id for visit in visits.values()]
     latest: dict[int, Latest] = {patient: {} for patient in patients}
-    rows = Observation.objects.filter(patient__in=patients, vital__in=VITALS)
+    rows = Observation.objects.filter(patient__in=patients, vital__in=documents.READ)
     rows = rows.order_by("patient", "vital", "-observed_at").distinct("patient", "vital")
     for patient, vital, value, at, status in rows.values_list("patient", "vital", "value", "observed_at", "status"):
         latest[patient][vital] = (value, at, status)

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
 from epicops.clock import now
 from vitals.codes import VITALS
-from vitals.models import Observation
+from vitals.models import Observation, OxygenTarget
 
 SHOWN: Final = {
     "hr": "Heart rate",
@@ -21,8 +21,14 @@ SHOWN: Final = {
     "temp": "Temperature",
 }
 
+STALE_AFTER: Final = timedelta(minutes=5)  # static/js/live.js goes by the same
+
+PRESSURES: Final = ("sbp", "dbp")  # shown as one
+UNSHOWN: Final = ("o2", "fio2", "acvpu")  # what NEWS2 needs besides
+READ: Final = (*(vital for vital in SHOWN if vital != "bp"), *PRESSURES, *UNSHOWN)
+
 Document = dict[str, Any]
-MALFORMED: Final = (TypeError, ValueError, KeyError, AttributeError, OverflowError)  # what `read` raises
+MALFORMED: Final = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)  # what `read` raises
 
 
 class Source(StrEnum):
@@ -45,6 +51,14 @@ class Reading:
     is_verified: bool
 
 
+class Sign(NamedTuple):
+    """A value as NEWS2 takes it, by its name in `vitals.codes`."""
+
+    vital: str
+    value: Decimal
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class BedVitals:
     """A bed's latest readings, and the visit they belong to; a reader drops them when the bed's visit is another."""
@@ -53,6 +67,8 @@ class BedVitals:
     encounter: int | None
     readings: tuple[Reading, ...]
     read_at: float  # `epicops.clock.now` when this process read them from Redis or PostgreSQL
+    signs: tuple[Sign, ...] = ()
+    scale: OxygenTarget.Scale = OxygenTarget.Scale.ONE
 
     @property
     def age(self) -> float:
@@ -85,36 +101,46 @@ def read(document: Document, source: Source) -> BedVitals:
         for vital, label in SHOWN.items()
         if vital in document
     )
-    return BedVitals(source, document["encounter"], readings, now())
+    scale = OxygenTarget.Scale(document.get("scale", 1))
+    return BedVitals(source, document["encounter"], readings, now(), tuple(_signs(document)), scale)
+
+
+def _signs(document: Document) -> Iterable[Sign]:
+    for key in (*SHOWN, *UNSHOWN):
+        if key in document:
+            value = Decimal(str(document[key]).partition("/")[0])
+            if not value.is_finite():
+                raise ValueError
+            yield Sign("sbp" if key == "bp" else key, value, datetime.fromtimestamp(document["at"][key], UTC))
 
 
 def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
     """Return each bed's document from PostgreSQL in one query, outside a transaction that has written.
 
     For example {"hr":78,"bp":"120/80","at":{"hr":1767135600,"bp":1767135600},"encounter":17}: `at` holds Unix
-    times, `encounter` the visit's id or null, `unverified` the vitals with OBX-11 R.
+    times, `encounter` the visit's id or null, `unverified` the vitals with OBX-11 R, `scale` NEWS2's for SpO2 unless 1.
     """
-    beds: dict[int, tuple[str, int, int | None, Latest]] = {}
+    beds: dict[int, tuple[str, int, int | None, int, Latest]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(LATEST, [list(VITALS), list(bed_ids)])
-        for bed_id, key, version, visit_id, vital, value, observed_at, status in cursor.fetchall():
-            latest = beds.setdefault(bed_id, (key, version, visit_id, {}))[3]
+        cursor.execute(LATEST, [list(READ), list(bed_ids)])
+        for bed_id, key, version, visit_id, scale, vital, value, observed_at, status in cursor.fetchall():
+            latest = beds.setdefault(bed_id, (key, version, visit_id, scale, {}))[4]
             if value is not None:
                 latest[vital] = (value, observed_at, status)
     return {
-        bed_id: Loaded(key, version, document(visit_id, latest))
-        for bed_id, (key, version, visit_id, latest) in beds.items()
+        bed_id: Loaded(key, version, document(visit_id, latest, scale))
+        for bed_id, (key, version, visit_id, scale, latest) in beds.items()
     }
 
 
 Latest = dict[str, tuple[Decimal, datetime, str]]  # value, time and status by vital
 
 
-def document(visit_id: int | None, latest: Latest) -> Document:
+def document(visit_id: int | None, latest: Latest, scale: int = 1) -> Document:
     values: Document = {}
     at: dict[str, int] = {}
     unverified: list[str] = []
-    for vital in SHOWN:
+    for vital in (*SHOWN, *UNSHOWN):
         value, observed_at, status = latest.get("sbp" if vital == "bp" else vital, (None, None, None))
         if value is None or observed_at is None:
             continue
@@ -122,7 +148,8 @@ def document(visit_id: int | None, latest: Latest) -> Document:
         at[vital] = int(observed_at.timestamp())
         if status == Observation.Status.UNVERIFIED:
             unverified.append(vital)
-    return values | {"at": at, "encounter": visit_id} | ({"unverified": unverified} if unverified else {})
+    more = ({"unverified": unverified} if unverified else {}) | ({"scale": scale} if scale != 1 else {})
+    return values | {"at": at, "encounter": visit_id} | more
 
 
 def _pressure(systolic: Decimal, observed_at: datetime, latest: Mapping[str, tuple[Decimal, datetime, str]]) -> str:
@@ -139,7 +166,8 @@ def _number(value: Decimal) -> int | float:
 # other sees, so this orders them, whatever changed: a value, a correction, a transfer, a row edited by hand. A
 # reading's own time would not: corrections and transfers keep or lower it.
 LATEST: Final = """
-SELECT bed.id, bed.key, snapshot.version, stay.visit_id, kept.vital, o.value, o.observed_at, o.status
+SELECT bed.id, bed.key, snapshot.version, stay.visit_id, coalesce(target.scale, 1), kept.vital, o.value,
+  o.observed_at, o.status
 FROM vitals_bed bed
 CROSS JOIN (
   SELECT pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) AS version
@@ -147,6 +175,9 @@ CROSS JOIN (
 LEFT JOIN LATERAL (
   SELECT s.visit_id, v.patient_id FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
   WHERE s.bed_id = bed.id AND s.to_at IS NULL ORDER BY s.from_at DESC, s.id DESC LIMIT 1) stay ON true
+LEFT JOIN LATERAL (
+  SELECT scale FROM vitals_oxygentarget t WHERE t.patient_id = stay.patient_id
+  ORDER BY t.decided_at DESC, t.id DESC LIMIT 1) target ON true
 CROSS JOIN unnest(%s::text[]) AS kept(vital)
 LEFT JOIN LATERAL (
   SELECT value, observed_at, status FROM vitals_observation

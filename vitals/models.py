@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from vitals.coding import CodeMapping, UnmappedCode
 from vitals.nursing import Assignment, OxygenTarget
+from vitals.plans import VisitPlan
 from vitals.superseded import SupersededObservation
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Unit",
     "UnmappedCode",
     "Visit",
+    "VisitPlan",
 ]
 
 LONG_AGO: Final = datetime(1900, 1, 1, tzinfo=UTC)  # before anything a message can state

@@ -150,10 +150,11 @@ def assess(patient_ids: Sequence[int]) -> dict[int, Assessment]:
         "patient_id", "vital", "observed_at", "value"
     ):
         latest[patient_id][vital] = (at, value)
-    return {pk: _assessment(readings, scales.get(pk, OxygenTarget.Scale.ONE)) for pk, readings in latest.items()}
+    return {pk: assessed(readings, scales.get(pk, OxygenTarget.Scale.ONE)) for pk, readings in latest.items()}
 
 
-def _assessment(readings: Mapping[str, tuple[datetime, Decimal]], scale: OxygenTarget.Scale) -> Assessment:
+def assessed(readings: Mapping[str, tuple[datetime, Decimal]], scale: OxygenTarget.Scale) -> Assessment:
+    """Assess the latest of each vital, given with its time: those within WINDOW of the newest are one set."""
     newest = max((at for at, _ in readings.values()), default=None)
     together = {name: value for name, (at, value) in readings.items() if newest and newest - at <= WINDOW}
     return Assessment(score(together, scale=scale), scale, newest)

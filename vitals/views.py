@@ -96,7 +96,8 @@ def bed_cells(request: PortalRequest, key: str) -> HttpResponse:
 
 def open_board(request: PortalRequest, unit_id: int) -> Board:
     """Return the ward, or 404 when it is not this person's; record who is about to be seen."""
-    shown = read_board(get_object_or_404(Unit.objects.visible_to(request.user), pk=unit_id))
+    unit = get_object_or_404(Unit.objects.visible_to(request.user), pk=unit_id)
+    shown = read_board(unit, now(), is_by_bed=is_by_bed(request))
     if not is_continued(request, board_subject(shown)):
         AuditEvent.objects.record(
             "R",
@@ -113,7 +114,7 @@ def open_board(request: PortalRequest, unit_id: int) -> Board:
 def open_bed(request: PortalRequest, key: str) -> Row:
     """Return the bed, or 404 when it is not on a ward of this person; record who is about to be seen."""
     found = get_object_or_404(Bed.objects.visible_to(request.user).select_related("unit"), key=key)
-    (shown,) = read_rows([found])
+    (shown,) = read_rows([found], now())
     if not is_continued(request, bed_subject(shown)):
         for patient_id in patient_ids(shown) or [None]:
             AuditEvent.objects.record(
@@ -126,6 +127,11 @@ def open_bed(request: PortalRequest, key: str) -> Row:
                 object_id=found.pk,
             )
     return shown
+
+
+def is_by_bed(request: HttpRequest) -> bool:
+    """Whether the reader wants the beds in order of their numbers; by urgency otherwise."""
+    return request.GET.get("by") == "bed"
 
 
 def patient_ids(row: Row) -> list[int | None]:
@@ -141,8 +147,14 @@ def bed_subject(shown: Row) -> str:
 
 
 def board_context(request: HttpRequest, shown: Board) -> dict[str, Any]:
-    etag = entity_tag(request, board_subject(shown), shown.rows)
-    return {"board": shown, "columns": SHOWN, "etag": etag, "now": now()}
+    etag = entity_tag(request, board_subject(shown), (shown.rows, shown.counts))
+    return {
+        "board": shown,
+        "columns": SHOWN,
+        "etag": etag,
+        "now": shown.at,
+        "order": "?by=bed" if is_by_bed(request) else "",
+    }
 
 
 def bed_context(request: HttpRequest, shown: Row) -> dict[str, Any]:

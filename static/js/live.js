@@ -45,22 +45,26 @@
       cell.classList.toggle("stale", seconds > limit);
       for (const mark of cell.querySelectorAll("[data-stale]")) mark.hidden = seconds <= limit;
     }
+    for (const time of root.querySelectorAll("time[data-due]")) {
+      const seconds = Math.floor((Date.parse(time.dateTime) - now()) / 1000);
+      const text = seconds < 0 ? `overdue ${ageText(-seconds)}` : `in ${ageText(seconds)}`;
+      if (time.textContent !== text) time.textContent = text;
+      time.closest("[data-cell]").classList.toggle("overdue", seconds < 0);
+    }
   }
 
   function patch(html) {
     const incoming = new DOMParser().parseFromString(html, "text/html").body;
     showAges(incoming);
     const cells = incoming.querySelectorAll("[data-cell]");
-    const isSameShape =
-      cells.length === live.querySelectorAll("[data-cell]").length &&
-      [...cells].every((cell) => document.getElementById(cell.id));
+    const shown = live.querySelectorAll("[data-cell]");
+    const isSameShape = cells.length === shown.length && [...cells].every((cell, place) => cell.id === shown[place].id);
     if (isSameShape) {
-      for (const cell of cells) {
-        const shown = document.getElementById(cell.id);
-        if (!shown.isEqualNode(cell)) shown.replaceWith(cell);
-      }
+      cells.forEach((cell, place) => {
+        if (!shown[place].isEqualNode(cell)) shown[place].replaceWith(cell);
+      });
     } else {
-      const focused = document.activeElement.id; // a bed or a patient came or went
+      const focused = document.activeElement.id; // a bed came or went, or another one is more urgent
       live.replaceChildren(...incoming.childNodes);
       if (focused) document.getElementById(focused)?.focus();
     }

@@ -1,32 +1,62 @@
-"""Ages as wards write them, and how a course is drawn."""
+"""A ward in order of urgency, what its header counts, how a course is drawn, and how times are written."""
 
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from tests import factories
-from vitals.board import age_on
-from vitals.templatetags.hyperspace import age, bed_name
+from vitals.board import Board, read_board
+from vitals.models import Unit, VisitPlan
+from vitals.templatetags.hyperspace import age, bed_name, due
 from vitals.trend import BUCKETS, HISTORY_ROWS, read_history
 
-TODAY = date(2026, 3, 2)
+HIGH = factories.WHOLE | {"rr": 26, "spo2": 90, "hr": 128}
 
 
-@pytest.mark.parametrize(
-    ("born", "text"),
-    [
-        (date(1961, 3, 2), "65 y"),
-        (date(1961, 3, 3), "64 y"),
-        (date(2026, 3, 2), "0 d"),
-        (date(2026, 1, 31), "30 d"),
-        (date(2025, 1, 31), "13 mo"),
-        (date(2027, 1, 1), ""),
-        (None, ""),
-    ],
-)
-def test_age_of_a_patient(born: date | None, text: str) -> None:
-    assert age_on(TODAY, born) == text
+def board(at: datetime | None = None, *, is_by_bed: bool = False) -> Board:
+    return read_board(Unit.objects.get(code="A"), at or timezone.now(), is_by_bed=is_by_bed)
+
+
+def order(shown: Board) -> list[str]:
+    return [row.bed.key for row in shown.rows]
+
+
+@pytest.mark.django_db
+def test_the_most_urgent_come_first_and_free_beds_last() -> None:
+    factories.bed("bed1")
+    factories.observe(factories.admit(factories.bed("bed2")), status="F", **factories.WHOLE)
+    factories.admit(factories.bed("bed3"))
+    factories.observe(factories.admit(factories.bed("bed4")), status="F", **HIGH)
+    factories.observe(factories.admit(factories.bed("bed5")), minutes_ago=7, status="F", **HIGH)  # and overdue
+
+    assert order(board()) == ["bed5", "bed4", "bed2", "bed3", "bed1"]
+    assert order(board(is_by_bed=True)) == ["bed1", "bed2", "bed3", "bed4", "bed5"]
+
+
+@pytest.mark.django_db
+def test_the_header_counts_what_needs_somebody() -> None:
+    factories.bed("bed1")
+    factories.observe(factories.admit(factories.bed("bed2")), minutes_ago=7, status="F", **HIGH)
+    leaving = factories.admit(factories.bed("bed3"))
+    VisitPlan.objects.create(visit=leaving, expected_discharge_at=timezone.now(), stated_at=timezone.now())
+
+    assert board().counts == {
+        "Occupied": 2,
+        "Free": 1,
+        "NEWS2 7 or more": 1,
+        "Observations overdue": 1,
+        "Stale readings": 1,
+        "Unassigned": 2,
+        "Expected to leave today": 1,
+    }
+
+
+def test_when_a_set_is_due() -> None:
+    now = timezone.now()
+
+    assert due(now + timedelta(minutes=25), now) == "in 25 min"
+    assert due(now - timedelta(hours=2), now) == "overdue 2 h"
 
 
 @pytest.mark.parametrize(

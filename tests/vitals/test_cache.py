@@ -209,7 +209,21 @@ def test_a_bed_without_readings_is_remembered_briefly(bed: Bed) -> None:
     assert 0 < get_redis_connection("default").pttl("patient:bed999:vitals") <= fence.EMPTY_TTL
 
 
-@pytest.mark.parametrize("poison", [b"00427", b"{", b"[]", b'"x"', b'{"hr":1}', b'{"hr":1,"at":{},"encounter":1}', b""])
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b"00427",
+        b"{",
+        b"[]",
+        b'"x"',
+        b'{"hr":1}',
+        b'{"hr":1,"at":{},"encounter":1}',
+        b'{"hr":NaN,"at":{"hr":1},"encounter":1}',
+        b'{"acvpu":"x","at":{"acvpu":1},"encounter":1}',
+        b'{"at":{},"encounter":1,"scale":3}',
+        b"",
+    ],
+)
 def test_a_poisoned_document_is_a_miss(bed: Bed, poison: bytes) -> None:
     get_redis_connection("default").set(KEY, poison, ex=60)
     before = counts[Subject("vitals", Layer.REDIS, Result.POISON)]

@@ -118,8 +118,8 @@ def test_the_board_shows_each_patient_with_vitals_units_and_ages(amara: Client, 
 def test_a_second_look_comes_from_the_cache(amara: Client, visit: Visit) -> None:
     first, second = text(amara, board()), text(amara, board())
 
-    assert 'id="bed427-source" data-cell data-source="database"' in first
-    assert 'id="bed427-source" data-cell data-source="cache"' in second
+    assert 'id="bed427-updated" data-cell data-source="database"' in first
+    assert 'id="bed427-updated" data-cell data-source="cache"' in second
 
 
 def test_a_reading_older_than_five_minutes_is_bracketed_and_labelled(amara: Client, visit: Visit) -> None:
@@ -154,6 +154,32 @@ def test_two_patients_in_one_bed_are_a_conflict(amara: Client, visit: Visit) -> 
 
     assert "Conflict:" in text(amara, board())
     assert "Conflict:" in text(amara, BED)
+
+
+def test_the_board_shows_news2_with_its_word_and_arrow_and_when_the_next_set_is_due(
+    amara: Client, visit: Visit
+) -> None:
+    factories.observe(visit, minutes_ago=130, status="F", **factories.WHOLE)
+    factories.observe(visit, status="F", **(factories.WHOLE | {"rr": 26, "spo2": 91, "hr": 115}))
+
+    shown = text(amara, board())
+
+    assert '<span class="score">8</span> <span class="word">high</span>' in shown
+    assert "up 8 since" in shown
+    assert "continuous, <time" in shown
+
+
+def test_a_patient_without_a_nurse_is_unassigned(amara: Client, visit: Visit) -> None:
+    assert '<span class="unassigned">unassigned</span>' in text(amara, board())
+
+
+def test_beds_may_be_asked_for_in_their_own_order(amara: Client, visit: Visit) -> None:
+    factories.bed("bed100")
+
+    shown = text(amara, f"{board()}?by=bed")
+
+    assert shown.index('id="bed100"') < shown.index('id="bed427"')  # a free bed before a patient
+    assert "cells/?by=bed" in shown  # and so do the polls
 
 
 def test_a_free_bed_is_called_free(amara: Client) -> None:
@@ -298,7 +324,7 @@ def test_another_sessions_tag_proves_nothing(amara: Client, visit: Visit) -> Non
 
 
 @pytest.mark.parametrize("beds", [1, 12])
-def test_a_board_is_eight_queries_whatever_its_size(
+def test_a_board_is_ten_queries_whatever_its_size(
     amara: Client, django_assert_num_queries: DjangoAssertNumQueries, beds: int
 ) -> None:
     for number in range(beds):
@@ -306,9 +332,10 @@ def test_a_board_is_eight_queries_whatever_its_size(
     address = board()
     AuditEvent.objects.record("R", "bed.view", actor="amara")  # opens the stream of this thread
 
-    with django_assert_num_queries(8):  # user, unit, beds, stays, vitals that missed, audit row and its stream twice
+    # user, unit, beds, stays, nurses, vitals that missed, their course, audit row and its stream twice
+    with django_assert_num_queries(10):
         amara.get(address)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         amara.get(address)
 
 
@@ -323,14 +350,14 @@ def test_the_units_page_is_two_queries(
         amara.get("/hyperspace/")
 
 
-def test_a_poll_of_what_has_not_changed_is_304_in_four_queries(
+def test_a_poll_of_what_has_not_changed_is_304_in_five_queries(
     amara: Client, visit: Visit, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     address = board("-cells")
     amara.get(address)
     held = amara.get(address)["ETag"]
 
-    with django_assert_num_queries(4):  # user, unit, beds, stays
+    with django_assert_num_queries(5):  # user, unit, beds, stays, nurses
         response = amara.get(address, headers={"If-None-Match": f"W/{held}"})
 
     assert response.status_code == 304
@@ -343,7 +370,7 @@ def test_a_poll_of_a_bed_does_not_read_the_history_again(
     amara.get(BED)
     held = amara.get(f"{BED}cells/")["ETag"]
 
-    with django_assert_num_queries(3):  # user, bed, stays
+    with django_assert_num_queries(4):  # user, bed, stays, nurses
         response = amara.get(f"{BED}cells/", headers={"If-None-Match": held})
 
     assert response.status_code == 304

@@ -5,11 +5,11 @@ from typing import Final
 
 from django import template
 
+from vitals.documents import STALE_AFTER
 from vitals.models import Bed
 
 register = template.Library()
 
-STALE_AFTER: Final = timedelta(minutes=5)  # static/js/live.js goes by the same
 SILENT_AFTER: Final = timedelta(minutes=2)  # a ward without any new reading: its feed, not a patient's schedule
 MINUTE, HOUR, DAY = 60, 3600, 86400
 PRINTED_UNITS: Final = {"mm[Hg]": "mmHg", "Cel": "°C"}
@@ -24,6 +24,17 @@ def age(at: datetime, now: datetime) -> str:
     if seconds < HOUR:
         return f"{seconds // MINUTE} min"
     return f"{seconds // HOUR} h" if seconds < DAY else f"{seconds // DAY} d"
+
+
+@register.filter
+def due(at: datetime, now: datetime) -> str:
+    """Return how long until a time, or since: "in 25 min", "overdue 5 min"."""
+    return f"overdue {age(at, now)}" if now > at else f"in {age(now, at)}"
+
+
+@register.filter
+def magnitude(points: int) -> int:
+    return abs(points)
 
 
 @register.filter

@@ -1,0 +1,149 @@
+"""The last twelve hours of the patients in beds, by half-hours: their heart rate, and NEWS2 where a set was complete.
+
+Each process keeps what it read for a minute: every poll of a board needs it, and it changes slowly.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from django.db import connection
+
+from epicops.clock import now as clock
+from vitals.models import OxygenTarget
+from vitals.news2 import WINDOW, Risk, Score, assessed
+
+TICK: Final = 1800  # seconds
+TICKS: Final = 24
+HELD_SECONDS: Final = 60.0
+NEEDED: Final = ("hr", "rr", "spo2", "sbp", "temp", "o2", "fio2", "acvpu")
+WIDTH, HEIGHT, MARGIN = 96, 24, 2  # of the sparkline's viewBox
+LEAST_RANGE: Final = 20  # beats a minute that the line spans at least, so that a steady heart looks steady
+
+
+class Whose(NamedTuple):
+    """A patient in a bed, and the scale that NEWS2 takes for their SpO2."""
+
+    bed_id: int
+    visit_id: int
+    patient_id: int
+    scale: OxygenTarget.Scale
+
+
+class Scored(NamedTuple):
+    """What boards show of a complete set's score; `at` is its newest reading's time."""
+
+    at: datetime
+    total: int
+    risk: Risk
+    next_due: timedelta | None
+
+    @classmethod
+    def of(cls, at: datetime, score: Score) -> "Scored":
+        return cls(at, score.total, score.risk, score.next_due)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One patient's half-hours, the oldest first. `pulse` is None where nothing was measured."""
+
+    scores: tuple[Scored, ...] = field(default=(), repr=False)
+    pulse: tuple[int | None, ...] = ()
+
+    @property
+    def last(self) -> Scored | None:
+        return self.scores[-1] if self.scores else None
+
+    def before(self, at: datetime) -> Scored | None:
+        """Return the last complete set that was over when the set at `at` began."""
+        return next((scored for scored in reversed(self.scores) if scored.at <= at - WINDOW), None)
+
+    @property
+    def extremes(self) -> tuple[int, int] | None:
+        """Return the lowest and highest heart rate, None without any."""
+        known = [rate for rate in self.pulse if rate is not None]
+        return (min(known), max(known)) if known else None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return the `points` of the sparkline's polylines: one for each run of half-hours without a gap."""
+        if self.extremes is None:
+            return ()
+        low, high = self.extremes
+        spread = max(high - low, LEAST_RANGE)
+        top = (high + low + spread) / 2
+        runs: list[list[str]] = [[]]
+        for number, rate in enumerate(self.pulse):
+            if rate is None:
+                runs.append([])
+                continue
+            x = MARGIN + (WIDTH - 2 * MARGIN) * number / (TICKS - 1)
+            y = MARGIN + (HEIGHT - 2 * MARGIN) * (top - rate) / spread
+            runs[-1].append(f"{x:.1f},{y:.1f}")
+        return tuple(" ".join(run) if len(run) > 1 else f"{run[0]} {run[0]}" for run in runs if run)
+
+
+UNKNOWN: Final = Course()
+_held: dict[int, tuple[Whose, int, float, Course]] = {}  # by bed: whose, at which tick, until when
+
+
+def read_courses(wanted: Iterable[Whose], now: datetime) -> dict[int, Course]:
+    """Return each patient's course by the bed's id; one query for those this process does not hold."""
+    tick = int(now.timestamp()) // TICK
+    found: dict[int, Course] = {}
+    missing: list[Whose] = []
+    for whose in wanted:
+        held = _held.get(whose.bed_id)
+        if held and held[:2] == (whose, tick) and clock() < held[2]:
+            found[whose.bed_id] = held[3]
+        else:
+            missing.append(whose)
+    for whose, course in _load(missing, tick).items():
+        _held[whose.bed_id] = (whose, tick, clock() + HELD_SECONDS, course)
+        found[whose.bed_id] = course
+    return found
+
+
+def _load(wanted: Sequence[Whose], tick: int) -> dict[Whose, Course]:
+    if not wanted:
+        return {}
+    first = (tick - TICKS + 1) * TICK
+    sets: dict[int, list[dict[str, tuple[datetime, Decimal]]]] = {
+        whose.patient_id: [{} for _ in range(TICKS)] for whose in wanted
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(HALF_HOURS, [list(sets), first, TICK, TICKS, list(NEEDED)])
+        for patient_id, number, vital, at, value in cursor.fetchall():
+            sets[patient_id][number][vital] = (at, value)
+    return {whose: _course(sets[whose.patient_id], first, whose.scale) for whose in wanted}
+
+
+def _course(sets: Sequence[dict[str, tuple[datetime, Decimal]]], first: int, scale: OxygenTarget.Scale) -> Course:
+    scores: dict[datetime, Scored] = {}
+    pulse: list[int | None] = []
+    for number, readings in enumerate(sets):
+        tick = datetime.fromtimestamp(first + number * TICK, UTC)
+        at, rate = readings.get("hr", (None, None))
+        pulse.append(int(rate) if rate is not None and at and at > tick - timedelta(seconds=TICK) else None)
+        found = assessed(readings, scale)
+        if isinstance(found.result, Score) and found.observed_at:
+            scores[found.observed_at] = Scored.of(found.observed_at, found.result)
+    return Course(tuple(scores.values()), tuple(pulse))
+
+
+# One look into the index for each half-hour and vital, however often a monitor reports. An hour back, not half of one:
+# a set that lies across a tick is whole at the next.
+HALF_HOURS: Final = """
+SELECT patient.id, tick.number, kept.vital, o.observed_at, o.value
+FROM unnest(%s::bigint[]) AS patient(id)
+CROSS JOIN (
+  SELECT number, to_timestamp(%s + number * %s) AS at FROM generate_series(0, %s - 1) AS number) tick
+CROSS JOIN unnest(%s::text[]) AS kept(vital)
+CROSS JOIN LATERAL (
+  SELECT observed_at, value FROM vitals_observation
+  WHERE patient_id = patient.id AND vital = kept.vital AND is_shown
+    AND observed_at <= tick.at AND observed_at > tick.at - interval '1 hour'
+  ORDER BY observed_at DESC LIMIT 1) o
+"""
