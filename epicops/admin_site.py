@@ -42,7 +42,7 @@ class BoundedPaginator(Paginator[Any]):
     @cached_property
     def count(self) -> int:
         rows = cast("QuerySet[Any]", self.object_list)  # the admin always passes one
-        return rows[:COUNT_LIMIT].count()
+        return rows.order_by().values("pk")[:COUNT_LIMIT].count()  # without the list's columns and its order
 
     @property
     def is_bounded(self) -> bool:

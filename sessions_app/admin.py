@@ -16,8 +16,9 @@ from django.utils.safestring import SafeString
 
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from sessions_app import break_glass
+from sessions_app.admin_filters import DepartmentFilter, IdleFilter, PortalFilter, RoleFilter, StateFilter, tallies
 from sessions_app.live import end_sessions, follow
 from sessions_app.models import BreakGlass, BreakGlassQuerySet, SessionRecord, User
 from sessions_app.trust import trust
@@ -40,32 +41,6 @@ class UserAdmin(AuditedModelAdmin[User], DjangoUserAdmin[User]):
             transaction.on_commit(lambda: follow(obj, actor=operator(request), request=request))
 
 
-class PortalFilter(RecentValuesFilter):
-    title = parameter_name = "portal"
-
-
-class RoleFilter(RecentValuesFilter):
-    title = parameter_name = "role"
-
-
-class DepartmentFilter(RecentValuesFilter):
-    title = parameter_name = "department"
-
-
-class StateFilter(admin.SimpleListFilter):
-    """Live sessions unless asked for the ended ones."""
-
-    title = parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return [("ended", "Ended"), ("all", "All")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all" or request.resolver_match is None or "object_id" in request.resolver_match.kwargs:
-            return queryset
-        return queryset.filter(ended_at__isnull=self.value() != "ended")
-
-
 @admin.register(SessionRecord)
 class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     """What the registry knows. It is the same list whichever store answers, and the activity may be a minute old."""
@@ -73,7 +48,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     paginator = BoundedPaginator
     ordering = ("-last_activity",)
     list_display = ("handle", "person", "role", "department", "portal", "active", "started", "ended", "end_reason")
-    list_filter = (StateFilter, PortalFilter, RoleFilter, DepartmentFilter)
+    list_filter = (StateFilter, PortalFilter, RoleFilter, DepartmentFilter, IdleFilter)
     search_fields = ("handle__exact",)
     search_help_text = "A session's handle, as in the audit trail: why did it end?"
     actions = ("end_selected",)
@@ -115,7 +90,8 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         store = "Redis" if trust.is_redis() else "PostgreSQL, because Redis is away"
-        response = super().changelist_view(request, {"store": store, **(extra_context or {})})
+        counts = {"live": dict(tallies(request)["portal"].most_common()), "store": store}
+        response = super().changelist_view(request, {**counts, **(extra_context or {})})
         AuditEvent.objects.record("R", "session.list", actor=operator(request), request=request)
         return response
 

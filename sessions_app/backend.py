@@ -40,7 +40,7 @@ class SessionStore(SessionBase):
         self.held: Held | None = None  # as it was loaded
         self.is_activity: Callable[[], bool] = bool  # the middleware knows; by itself, looking is no activity
         self.end_reason = "logout"
-        self._base: dict[str, Any] = {}
+        self._known_base: dict[str, Any] | None = None
 
     def load(self) -> dict[str, Any]:
         """Return the session's data, or an empty dict and no key where there is none."""
@@ -50,8 +50,7 @@ class SessionStore(SessionBase):
         if held is None:
             self._session_key = None
             return {}
-        self.held = held
-        self._base = self._visible(held.data, held.clear)
+        self.held, self._known_base = held, None
         return self._visible(held.data, held.clear)
 
     def exists(self, session_key: str | None = None) -> bool:
@@ -113,6 +112,13 @@ class SessionStore(SessionBase):
             return 0
         return max(min(self.held.lock - self.held.since, self.held.left) // 1000, 0)
 
+    @property
+    def _base(self) -> dict[str, Any]:
+        """As this session was loaded or last saved: what a save is compared with. Made when one comes."""
+        if self._known_base is None:
+            self._known_base = self._visible(self.held.data, self.held.clear) if self.held else {}
+        return self._known_base
+
     @classmethod
     def clear_expired(cls) -> None:
         """Redis expires sessions by itself; `sweep_sessions` records it."""
@@ -155,7 +161,7 @@ class SessionStore(SessionBase):
         left = limits.idle * 1000
         known = self.held or Held(ver, "", left, limits.absolute * 1000, left, limits.lock * 1000, 0)
         self.held = Held(ver, known.data, left, known.deadline, left, limits.lock * 1000, 0)
-        self._base = self._copy(data)
+        self._known_base = self._copy(data)
 
     def _visible(self, data: str, clear: Mapping[str, str]) -> dict[str, Any]:
         decoded = self.decode(data)

@@ -57,9 +57,14 @@ END: Final = """UPDATE sessions_app_sessionrecord SET ended_at = clock_timestamp
   WHERE key_hash = %s AND ended_at IS NULL"""
 
 
-def load(session_id: str, *, touch: bool = False) -> Held | None:
-    """Return the session if it is alive, counted as activity if told to `touch` and not locked."""
-    return _held(_row(TOUCH if touch else LOAD, [key_hash(session_id)]))
+def load(session_id: str) -> Held | None:
+    """Return the session if it is alive."""
+    return _held(_row(LOAD, [key_hash(session_id)]))
+
+
+def touch(session_id: str) -> Held | None:
+    """Return the session if it is alive; this is activity, unless it is locked."""
+    return _held(_row(TOUCH, [key_hash(session_id)]))
 
 
 def is_known(session_id: str) -> bool:

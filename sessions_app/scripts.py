@@ -1,7 +1,7 @@
 """Lua that touches one `session:{id}` at a time: safe in a cluster, and nothing can happen between its steps.
 
 All times are the server's own, in ms. `gen` is the generation that vouched for a hash: under another one its word does
-not count, and the caller asks PostgreSQL.
+not count, and the caller asks PostgreSQL. A key of another type is no session; any other error is raised.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ OPEN: Final = (
     + """
 local h = redis.pcall('HMGET', KEYS[1], 'gen', 'deadline', 'idle', 'lock', 'seen', 'checkpoint', 'ver', 'data',
   'role', 'department', 'portal', 'locked', 'bg_until', 'bg_ref')
-if h.err then return {'foreign'} end
+if h.err then return string.find(h.err, 'WRONGTYPE') and {'foreign'} or h end
 if not h[7] then return {'absent'} end
 if h[1] ~= ARGV[1] then return {'unvouched'} end
 local deadline, idle, lock, seen = tonumber(h[2]), tonumber(h[3]), tonumber(h[4]), tonumber(h[5])
@@ -53,7 +53,8 @@ if ARGV[1] == 'create' then
   if redis.call('EXISTS', KEYS[1]) == 1 then return {'exists'} end
 else
   local h = redis.pcall('HMGET', KEYS[1], 'ver', 'deadline', 'gen', 'data')
-  if h.err or not h[1] then return {'absent'} end
+  if h.err then return string.find(h.err, 'WRONGTYPE') and {'absent'} or h end
+  if not h[1] then return {'absent'} end
   if h[3] ~= ARGV[3] then return {'unvouched'} end
   if h[1] ~= ARGV[2] then return {'conflict', h[1], h[4]} end
   ver, deadline = tonumber(h[1]), tonumber(h[2])
@@ -80,7 +81,7 @@ RESTORE: Final = (
     NOW
     + """
 local h = redis.pcall('HMGET', KEYS[1], 'ver', 'seen')
-if h.err then return 0 end
+if h.err then return string.find(h.err, 'WRONGTYPE') and 0 or h end
 local seen, left = now - tonumber(ARGV[7]), math.max(tonumber(ARGV[3]), redis.call('PTTL', KEYS[1]))
 if h[2] then seen = math.max(seen, tonumber(h[2])) end
 local f = {'HSET', KEYS[1], 'gen', ARGV[2], 'idle', ARGV[5], 'lock', ARGV[6], 'checkpoint', '0',
@@ -99,6 +100,7 @@ return 1
 # Fields of a live session, changed from outside it.  ARGV field value...  ->  1 changed, 0 there is none
 SET: Final = """
 local h = redis.pcall('HEXISTS', KEYS[1], 'ver')
+if type(h) == 'table' and not string.find(h.err, 'WRONGTYPE') then return h end
 if h ~= 1 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1

@@ -17,6 +17,7 @@ WARDS = {"ED": ("Emergency", range(401, 417)), "MED": ("Medical", range(417, 433
 OPERATOR_PERMISSIONS = {
     "interconnect": ("view_batch", "view_inboundmessage", "view_deadletter", "replay_deadletter"),
     "audit": ("view_auditevent",),
+    "sessions_app": ("view_sessionrecord", "end_session", "view_breakglass", "close_breakglass"),
 }
 
 

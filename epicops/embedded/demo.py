@@ -81,6 +81,7 @@ def programs(options: argparse.Namespace) -> dict[str, list[str]]:
     return {
         "web": web(options.port),
         "worker": manage("consume_interconnect"),
+        "sweeper": manage("sweep_sessions"),
         "monitor": manage("run_monitor"),
         "listener": manage("listen_mllp", "--host", "127.0.0.1", "--port", str(options.mllp_port)),
     } | ({} if options.no_simulator else {"simulator": manage("simulate_hospital", *hospital)})

@@ -271,3 +271,18 @@ def test_a_board_that_polls_by_itself_locks_all_the_same(is_redis_there: bool) -
         trust.fall_back(ConnectionError())
 
     assert client.get(f"/hyperspace/units/{factories.unit('A').pk}/cells/").status_code == 423
+
+
+def test_the_console_counts_live_sessions_and_filters_by_rest(client: Client) -> None:
+    rested, busy = (factories.signed_in(Client(), factories.person(name)) for name in ("rested", "busy"))
+    rest(rested, 400)
+    busy.get(UNITS)
+    client.force_login(User.objects.create_superuser("root", password=factories.PASSWORD))
+
+    everybody = client.get("/admin/sessions_app/sessionrecord/").content.decode()
+    unused = client.get("/admin/sessions_app/sessionrecord/?idle=15").content.decode()
+
+    assert "<strong>2</strong> Hyperspace" in everybody
+    assert "nurse (2)" in everybody
+    assert ">rested</td>" in unused
+    assert ">busy</td>" not in unused

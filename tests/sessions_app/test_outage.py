@@ -390,3 +390,48 @@ def test_without_postgresql_redis_answers_and_a_logout_is_recorded_later(stack: 
 
     assert not is_alive(mine)
     assert is_alive(other)
+
+
+# Redis answers, with a refusal
+
+
+@pytest.fixture
+def refuse() -> Iterator[Callable[[str], None]]:
+    """Have the server refuse to work; afterwards it takes requests again."""
+    redis = sessions_client()
+
+    def start(refusal: str) -> None:
+        for command in REFUSALS[refusal]:
+            redis.execute_command(*command.split(" "))  # type: ignore[no-untyped-call]  # redis-py's
+
+    yield start
+    for command in ("REPLICAOF NO ONE", *RESET):
+        redis.execute_command(*command.split(" "))  # type: ignore[no-untyped-call]
+
+
+RESET = (
+    "CONFIG SET maxmemory 0",
+    "CONFIG SET min-replicas-to-write 0",
+    "CONFIG SET replica-serve-stale-data yes",
+)
+REFUSALS = {
+    "OOM": ["CONFIG SET maxmemory 1"],
+    "NOREPLICAS": ["CONFIG SET min-replicas-to-write 1"],
+    "READONLY": ["REPLICAOF 127.0.0.1 1"],
+    "MASTERDOWN": ["CONFIG SET replica-serve-stale-data no", "REPLICAOF 127.0.0.1 1"],
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_is_an_outage(client: Client, refuse: Callable[[str], None], refusal: str) -> None:
+    factories.signed_in(client, factories.amara())
+    ended = session()
+    refuse(refusal)
+
+    page = client.get(UNITS)
+    SessionStore(ended).delete(ended)
+
+    assert page.status_code == 200
+    assert not trust.is_redis()
+    assert not is_alive(ended)
+    assert is_alive(session(begun="now"))
