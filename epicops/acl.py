@@ -17,7 +17,7 @@ TIMES: Final = "+expire +pexpire +persist +ttl +pttl +exists +type +del +unlink"
 STRINGS: Final = "+get +mget +set +mset +getex +strlen +incr +incrby +decr +decrby"
 LISTS: Final = "+llen +lrange +lindex +lrem +ltrim +lpush +rpush +lpop +rpop +lmove"
 SETS: Final = "+sadd +srem +smembers +sismember +scard"
-QUEUE: Final = "~interconnect:* ~{interconnect:queue}:*"
+QUEUE: Final = "~interconnect:* ~{interconnect:*}:*"
 BOARD: Final = "~patient:* ~{patient:*}:meta ~bed:* ~nurse:*"
 BOARD_ACCESS: Final = f"({BOARD} {STRINGS} {HASHES} {SETS} {TIMES} {SCRIPTS})"
 

@@ -4,6 +4,7 @@
 QUEUE = "interconnect:queue"
 DLQ = "interconnect:dlq"
 # Helpers. Braces around the whole wire key put them on its Cluster slot.
+DLQ_TAKEN = "{interconnect:dlq}:taken"
 INFLIGHT = "{interconnect:queue}:inflight"
 CONTROL = "{interconnect:queue}:ctl"
 TAKEOVERS = "{interconnect:queue}:takeovers"

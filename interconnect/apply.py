@@ -40,7 +40,8 @@ def apply_batch(
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
         copy_rows(MessageTokens, ("message_id", "tokens"), ((d.message_id, tokens_of(d)) for d in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
-        _close_replays([delivery for delivery in deliveries if delivery.replay_of])
+        _close_replays([delivery for delivery in deliveries if delivery.is_asked_for])
+        _close_releases([delivery for delivery in deliveries if delivery.is_release])
         feed_counts.count(deliveries)
         AuditEvent.objects.record_machine(_actions(deliveries, worker))
         return effects
@@ -100,6 +101,13 @@ def _close_replays(replayed: Sequence[Delivery]) -> None:
         originals = [delivery.replay_of for delivery in replayed if (delivery.status == Status.DEAD) is dead]
         if originals:
             DeadLetter.objects.filter(message_id__in=originals).update(state=state)
+
+
+def _close_releases(released: Sequence[Delivery]) -> None:
+    """Say on the rows that were held that they have been delivered."""
+    held = [delivery.replay_of for delivery in released if delivery.replay_of]
+    if held:
+        InboundMessage.objects.filter(pk__in=held).update(status=Status.RELEASED)
 
 
 def _actions(deliveries: Sequence[Delivery], worker: str) -> list[MachineAction]:

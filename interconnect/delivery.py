@@ -27,6 +27,8 @@ class Delivery:
     ordinal: int
     raw: bytes
     replay_of: int | None = None
+    is_release: bool = False  # delivered again because a pause is over, not because a person asked
+    verdict: MessageRejected | None = None  # why it is dead whatever it says
     header: er7.Header = field(init=False)
     message: er7.Message | None = None  # where the bytes can be read
     sha256: bytes = field(init=False)
@@ -37,7 +39,13 @@ class Delivery:
     message_id: int = 0  # assigned in the transaction
     patient_id: int | None = None
     duplicate_of: int | None = None
+    pause_id: int | None = None
     is_control_id_reused: bool = False
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether a person wants it delivered again."""
+        return self.replay_of is not None and not self.is_release
 
     def interpret(self, verdict: MessageRejected | None = None, local_codes: LocalCodes = NO_LOCAL_CODES) -> "Delivery":
         """Read the message; afterwards it has events to apply, or is skipped or dead. With a verdict it is dead.
@@ -46,7 +54,7 @@ class Delivery:
         """
         self.header = er7.peek_header(self.raw)
         self.sha256 = hashlib.sha256(self.raw).digest()
-        if verdict:
+        if verdict := verdict or self.verdict:
             self.die(verdict)
             return self
         try:
@@ -70,6 +78,11 @@ class Delivery:
         self.status, self.reason = Status.SKIPPED, f"duplicate of message {original}"
         self.events, self.error = (), None
 
+    def hold(self, pause_id: int) -> None:
+        """Keep this back until the pause is over."""
+        self.pause_id = pause_id
+        self.status, self.reason, self.events, self.error = Status.HELD, f"held by pause {pause_id}", (), None
+
     def row(self, batch_id: object) -> tuple[Any, ...]:
         """Return the columns of InboundMessage named in `COLUMNS`."""
         header = self.header
@@ -88,6 +101,7 @@ class Delivery:
             self.sha256,
             self.replay_of,
             self.duplicate_of,
+            self.pause_id,
         )
 
 
@@ -106,6 +120,7 @@ COLUMNS = (
     "sha256",
     "replay_of_id",
     "duplicate_of_id",
+    "pause_id",
 )
 
 

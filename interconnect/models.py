@@ -10,6 +10,7 @@ from interconnect.failures import Discard, FailureGroup
 from interconnect.feeds import Feed, FeedHour
 from interconnect.http_senders import HttpSender
 from interconnect.inbox import InboxMessage
+from interconnect.pauses import Pause, PauseQuerySet
 from interconnect.redrives import Redrive, RedriveItem
 from interconnect.refused import RefusedFrame
 from interconnect.revisions import Revision
@@ -27,6 +28,8 @@ __all__ = [
     "InboundMessage",
     "InboxMessage",
     "MessageTokens",
+    "Pause",
+    "PauseQuerySet",
     "Redrive",
     "RedriveItem",
     "RefusedFrame",
@@ -58,6 +61,8 @@ class InboundMessage(models.Model):
         APPLIED = "applied", "Applied"
         SKIPPED = "skipped", "Skipped"
         DEAD = "dead", "Dead letter"
+        HELD = "held", "Held by a pause"
+        RELEASED = "released", "Held, then delivered"  # what became of it is said by its replay
 
     # (batch, ordinal) identifies the delivery: two identical pushes are two messages.
     batch = models.ForeignKey(Batch, models.PROTECT, related_name="messages")
@@ -76,6 +81,8 @@ class InboundMessage(models.Model):
     duplicate_of = models.ForeignKey(
         "self", models.PROTECT, null=True, related_name="copies", db_index=False, help_text="Applied before; not again"
     )
+
+    pause = models.ForeignKey(Pause, models.PROTECT, null=True, related_name="messages", db_index=False)
 
     patient_hint = ""  # what a list is about to show; see interconnect/admin/patients.py
 

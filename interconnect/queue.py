@@ -5,6 +5,7 @@ claim comes back first, to whoever claims next. PostgreSQL remembers committed i
 commit is only acknowledged. docs/decisions has the reasons, docs/redis-keys.md the keys.
 """
 
+import json
 import os
 import time
 from dataclasses import dataclass, field
@@ -14,19 +15,22 @@ from uuid import UUID
 from epicops import keys
 from epicops.crypto import SealBroken, ring
 from epicops.redis_client import Redis
+from interconnect.pauses import Rule
 
 MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
 
 # KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit
-# -> {} | {'PAUSED'} | {'FENCED'} | {how often it came back, batch id, newest message, ..., oldest message}
+# -> {} | {'PAUSED'} | {'FENCED'} | {how often it came back, pauses that hold, batch id, newest message, ..., oldest}
 CLAIM: Final = """
 if redis.call('HGET', KEYS[3], 'token') ~= ARGV[3] then return {'FENCED'} end
+local held = redis.call('HGET', KEYS[3], 'held') or ''
 local unfinished = redis.call('LINDEX', KEYS[2], 0)
 if unfinished then
   local takeovers = redis.call('HINCRBY', KEYS[4], unfinished, 1)
-  return {takeovers, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
+  return {takeovers, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
 end
-if redis.call('HEXISTS', KEYS[3], 'paused') == 1 then return {'PAUSED'} end
+local paused = tonumber(redis.call('HGET', KEYS[3], 'paused'))
+if paused == 0 or paused and paused > tonumber(redis.call('TIME')[1]) then return {'PAUSED'} end
 local messages = redis.call('LRANGE', KEYS[1], -tonumber(ARGV[1]), -1)
 local first, bytes = #messages + 1, 0
 while first > 1 do
@@ -38,7 +42,7 @@ if first > #messages then return {} end
 redis.call('LTRIM', KEYS[1], 0, -(#messages - first + 2))
 redis.call('RPUSH', KEYS[2], ARGV[2])
 redis.call('RPUSH', KEYS[2], unpack(messages, first))
-return {0, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
+return {0, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
 """
 
 # KEYS 1 inflight 2 takeovers 3 canary  ARGV 1 batch id  ->  1 acknowledged, 0 some other claim is in flight
@@ -66,6 +70,7 @@ class Claim:
     id: UUID
     messages: tuple[bytes, ...]
     takeovers: int = field(default=0, compare=False)
+    held: tuple[Rule, ...] = field(default=(), compare=False)  # what was paused when it was claimed
 
 
 class InboundQueue:
@@ -100,8 +105,9 @@ class InboundQueue:
                 raise Fenced
             case [b"PAUSED"]:
                 raise Paused
-        takeovers, batch, *newest_first = reply
-        return Claim(UUID(batch.decode()), tuple(opened(raw) for raw in reversed(newest_first)), takeovers)
+        takeovers, held, batch, *newest_first = reply
+        rules = tuple(Rule(*rule) for rule in json.loads(held or "[]"))
+        return Claim(UUID(batch.decode()), tuple(opened(raw) for raw in reversed(newest_first)), takeovers, rules)
 
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""

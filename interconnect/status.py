@@ -19,6 +19,7 @@ class Counts(TypedDict):
     applied: int
     skipped: int
     dead: int
+    held: int
     dead_letters: int
     discarded: int
     dlq: int
@@ -36,6 +37,7 @@ def counts(client: Redis) -> Counts:
         applied=by_status.get(InboundMessage.Status.APPLIED, 0),
         skipped=by_status.get(InboundMessage.Status.SKIPPED, 0),
         dead=by_status.get(InboundMessage.Status.DEAD, 0),
+        held=by_status.get(InboundMessage.Status.HELD, 0),
         dead_letters=DeadLetter.objects.open().count(),
         discarded=DeadLetter.objects.filter(state=DeadLetter.State.DISCARDED).count(),
         dlq=client.llen(keys.DLQ),

@@ -15,13 +15,14 @@ from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
-from interconnect import inbox, redrive
+from interconnect import foreign, inbox, pausing, redrive
 from interconnect.apply import apply_batch
 from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
 from interconnect.delivery import Delivery
 from interconnect.heartbeat import EVERY, beat, leaves
 from interconnect.ownership import HUNG_SECONDS, owned_queue
+from interconnect.pauses import Rule
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
 from vitals import cache, whereabouts
 from vitals.codes import local_codes
@@ -86,6 +87,7 @@ class Worker:
 
     def _work(self, queue: InboundQueue) -> None:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
+        pausing.publish(self._client)
         while not self._stop.requested:
             self._beat()
             busy = self._step(queue)
@@ -116,7 +118,7 @@ class Worker:
         if claim is None:
             return False
         deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)]
-        self._commit(claim.id, deliveries, Canary.for_claim(self._client, claim, self.name))
+        self._commit(claim.id, deliveries, Canary.for_claim(self._client, claim, self.name), claim.held)
         queue.acknowledge(claim)
         # In a backlog the next claims change the same beds again: their documents are written once for all of them.
         if len(claim.messages) < self._size or time.monotonic() - self._written_through_at > BEHIND_SECONDS:
@@ -130,19 +132,32 @@ class Worker:
         self._written_through_at = time.monotonic()
 
     def _housekeeping(self) -> bool:
-        """Deliver requested replays, flush outbox and inbox; say whether there was anything to do."""
+        """Deliver what was held and requested replays, empty outbox and inbox; say whether there was anything to do."""
         if not self._drain:  # a redrive has its own pace: who drains does not wait for it
             redrive.advance()
+        while not self._stop.requested and (released := pausing.released(self._size)):
+            self._commit(uuid7(), released)
+        pausing.publish(self._client)
+        while not self._stop.requested and (claim := foreign.take(self._client)):
+            self._commit(claim.id, foreign.as_dead(claim))
+            foreign.forget(self._client)
         replays = requested_replays(self._size)
         if replays:
             self._commit(uuid7(), replays)
         return bool(replays) | bool(push_outbox(self._client)) | bool(inbox.move(self._client))
 
-    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
+    def _commit(
+        self,
+        batch_id: UUID,
+        deliveries: Sequence[Delivery],
+        canary: Canary | None = None,
+        held: Sequence[Rule] = (),
+    ) -> None:
         one_by_one = canary.one_by_one if canary else None
         codes = local_codes()
         for delivery in one_by_one(deliveries) if one_by_one else deliveries:
             delivery.interpret(canary.verdict(delivery.ordinal) if canary else None, codes)
+        pausing.hold(deliveries, held)
         effects = apply_batch(batch_id, deliveries, self.name, one_by_one)
         if effects is None:
             self.tally.redelivered += 1

@@ -13,7 +13,7 @@ from epicops import keys
 from epicops.redis_client import Redis, queue_web_client
 from interconnect.er7 import parse
 from interconnect.heartbeat import Program
-from interconnect.models import Batch, DeadLetter, InboundMessage, InboxMessage
+from interconnect.models import Batch, DeadLetter, InboundMessage, InboxMessage, Pause
 from interconnect.rejected import MessageRejected
 from interconnect.timestamps import parse as parse_time
 from monitoring.health import KINDS, answer, running, servers
@@ -62,6 +62,7 @@ class Status:
     totals: Totals | None
     servers: dict[str, bool]
     programs: list[Program] | None
+    pauses: list[Pause] | None
     at: datetime
 
     @property
@@ -88,6 +89,7 @@ def status() -> Status:
         totals=answer(read_totals),
         servers=servers(),
         programs=running(),
+        pauses=answer(lambda: list(Pause.objects.in_force().select_related("paused_by"))),
         at=timezone.now(),
     )
 

@@ -1,10 +1,11 @@
-"""The operators' pages for messages, dead letters, failures, redrives, refused frames and feeds."""
+"""The operators' pages for messages, dead letters, failures, redrives, refused frames, feeds and pauses."""
 
 from interconnect.admin.dead_letters import DeadLetterAdmin
 from interconnect.admin.discard import DiscardAdmin
 from interconnect.admin.failures import FailureGroupAdmin
 from interconnect.admin.feeds import FeedAdmin
 from interconnect.admin.messages import InboundMessageAdmin
+from interconnect.admin.pauses import PauseAdmin
 from interconnect.admin.redrive import RedriveAdmin
 from interconnect.admin.refused import RefusedFrameAdmin
 
@@ -14,6 +15,7 @@ __all__ = [
     "FailureGroupAdmin",
     "FeedAdmin",
     "InboundMessageAdmin",
+    "PauseAdmin",
     "RedriveAdmin",
     "RefusedFrameAdmin",
 ]

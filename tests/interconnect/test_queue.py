@@ -1,5 +1,6 @@
 """The claim protocol, on a real server."""
 
+import time
 import uuid
 
 import pytest
@@ -75,17 +76,24 @@ def test_a_zombie_is_fenced_once_another_owner_took_over(queue: InboundQueue) ->
 def test_a_paused_queue_still_gives_back_what_was_claimed(queue: InboundQueue) -> None:
     push(b"first", b"second")
     unfinished = queue.claim(1)
-    queue_client().hset(keys.CONTROL, "paused", "1")
+    queue_client().hset(keys.CONTROL, "paused", "0")
 
     assert queue.claim(1) == unfinished
 
 
 def test_a_paused_queue_gives_nothing_new(queue: InboundQueue) -> None:
     push(b"first")
-    queue_client().hset(keys.CONTROL, "paused", "1")
+    queue_client().hset(keys.CONTROL, "paused", "0")
 
     with pytest.raises(Paused):
         queue.claim(1)
+
+
+def test_a_pause_that_is_over_stops_nothing(queue: InboundQueue) -> None:
+    push(b"first")
+    queue_client().hset(keys.CONTROL, "paused", str(int(time.time()) - 1))
+
+    assert queue.claim(1) is not None
 
 
 def test_a_claim_stops_at_the_byte_limit_and_keeps_the_order(

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from interconnect.models import DeadLetter, Discard, FailureGroup, Redrive
+from interconnect.models import DeadLetter, Discard, FailureGroup, Pause, Redrive
 from tests import factories
 from tests.builders import adt
 from tests.interconnect.test_admin import deliver
@@ -18,7 +18,7 @@ ROLES = ("viewer", "operator", "supervisor", "auditor")
 EVERYBODY, ACTORS, SUPERVISOR = set(ROLES), {"operator", "supervisor"}, {"supervisor"}
 WITH_AUDIT = {"supervisor", "auditor"}
 
-MODELS = ("failuregroup", "deadletter", "discard", "redrive", "timeline")
+MODELS = ("failuregroup", "deadletter", "discard", "redrive", "pause", "timeline")
 ADDRESSES = {
     ("GET", "failuregroup_changelist"): EVERYBODY,
     ("GET", "failuregroup_change"): EVERYBODY,
@@ -52,6 +52,11 @@ ADDRESSES = {
     ("GET", "redrive_add"): set[str](),
     ("GET", "redrive_delete"): set[str](),
     ("GET", "redrive_history"): EVERYBODY,
+    ("GET", "pause_changelist"): EVERYBODY,
+    ("GET", "pause_change"): EVERYBODY,
+    ("GET", "pause_add"): ACTORS,
+    ("GET", "pause_delete"): set[str](),
+    ("GET", "pause_history"): EVERYBODY,
     ("GET", "inboundmessage_changelist"): ACTORS,
     ("GET", "inboundmessage_change"): ACTORS,
     ("POST", "inboundmessage_search"): ACTORS,
@@ -74,7 +79,7 @@ def in_role(role: str) -> Client:
 def address(name: str) -> str:
     letter = DeadLetter.objects.get()
     pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
-    pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk}
+    pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk, "pause": Pause.objects.get().pk}
     if name == "timeline":
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
     has_row = not name.endswith(("_changelist", "_add", "_search", "_find"))
@@ -88,6 +93,7 @@ def _a_failure() -> None:
     someone = staff("someone")
     Discard.objects.create(reason="test", text="-", count=0, discarded_by=someone)
     Redrive.objects.create(started_by=someone)
+    Pause.objects.create(reason="test", paused_by=someone)
 
 
 @pytest.mark.usefixtures("_a_failure")

@@ -150,6 +150,7 @@ def test_the_counts_add_up_to_everything_pushed() -> None:
         "applied": 1,
         "skipped": 1,
         "dead": 1,
+        "held": 0,
         "dead_letters": 1,
         "discarded": 0,
         "dlq": 1,

@@ -233,12 +233,14 @@ def test_the_index_takes_a_fixed_number_of_queries(
     client.force_login(olu())
     url = reverse("operations_now")
 
-    with django_assert_num_queries(8):  # user, sample, new messages, rate, dead letters, inbox, last batch, answer
+    with django_assert_num_queries(
+        9
+    ):  # user, sample, new messages, rate, dead letters, inbox, last batch, answer, pauses
         client.get(url)
     push(*(adt("A01", str(number), bed="") for number in range(20)))
     drain()
     assert DeadLetter.objects.count() == 20
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         client.get(url)
 
 
