@@ -274,9 +274,8 @@ def test_a_board_that_polls_by_itself_locks_all_the_same(is_redis_there: bool) -
 
 
 def test_the_console_counts_live_sessions_and_filters_by_rest(client: Client) -> None:
-    rested, busy = (factories.signed_in(Client(), factories.person(name)) for name in ("rested", "busy"))
-    rest(rested, 400)
-    busy.get(UNITS)
+    rest(factories.signed_in(Client(), factories.person("rested")), 400)
+    factories.signed_in(Client(), factories.person("busy"))
     client.force_login(User.objects.create_superuser("root", password=factories.PASSWORD))
 
     everybody = client.get("/admin/sessions_app/sessionrecord/").content.decode()
