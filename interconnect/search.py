@@ -11,30 +11,31 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
 
 from interconnect.delivery import Delivery
-from interconnect.er7 import Message, parse
+from interconnect.er7 import Message, Segment, parse
+from interconnect.escapes import Encoding
 from interconnect.rejected import MessageRejected
 from interconnect.searches import MessageTokens
 
-# Segment, field, components of which each repetition's values are found. docs/console.md lists them.
-INDEXED: Final = (
-    ("PID", 3, (1,)),
-    ("PID", 18, (1,)),
-    ("MRG", 1, (1,)),
-    ("PV1", 3, (1, 2, 3)),
-    ("PV1", 19, (1,)),
-    ("OBR", 4, (1, 4)),
-    ("OBX", 3, (1, 4)),
-)
-PATHS: Final = tuple(f"{segment}-{field}" for segment, field, _ in INDEXED)
+# By segment: field and the components of which each repetition's values are found. docs/console.md lists them.
+INDEXED: Final = {
+    "PID": (("PID-3", 3, (1,)), ("PID-18", 18, (1,))),
+    "MRG": (("MRG-1", 1, (1,)),),
+    "PV1": (("PV1-3", 3, (1, 2, 3)), ("PV1-19", 19, (1,))),
+    "OBR": (("OBR-4", 4, (1, 4)),),
+    "OBX": (("OBX-3", 3, (1, 4)),),
+}
+PATHS: Final = tuple(path for fields in INDEXED.values() for path, _, _ in fields)
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
 FEW: Final = 1000  # messages that a search lists by their ids
 MAX_TOKENS: Final = 200  # of one message; those of its first segments
+MAX_CACHED: Final = 200  # characters of a field
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 MAX_ID: Final = 2**63 - 1
@@ -63,7 +64,7 @@ def tokens_of(delivery: Delivery) -> list[int]:
     }
     found = {token(word, value) for word, value in about.items() if value}
     with suppress(MessageRejected):  # without segments it is found by what its header says
-        found.update(_in_segments(delivery.message or parse(delivery.raw, fallback="latin-1")))
+        found.update(islice(_in_segments(delivery.message or parse(delivery.raw, fallback="latin-1")), MAX_TOKENS))
     return sorted(found)
 
 
@@ -76,14 +77,22 @@ def segment_tokens(raw: bytes) -> Tokens:
 
 
 def _in_segments(message: Message) -> Iterator[int]:
-    room = MAX_TOKENS
-    for name, field, components in INDEXED:
-        for segment in message.all(name)[:room]:
-            for repetition in range(1, min(segment.repetitions(field), room) + 1):
-                for component in components:
-                    if value := segment.get(field, component, repetition=repetition):
-                        yield token(f"{name}-{field}", value)
-                        room -= 1
+    for segment in message.segments:
+        for path, field, components in INDEXED.get(segment.name, ()):
+            if text := segment.field(field):
+                in_field = _in_field if len(text) <= MAX_CACHED else _in_field.__wrapped__
+                yield from in_field(path, text, message.encoding, components)
+
+
+@lru_cache(maxsize=4096)  # codes and places come again and again
+def _in_field(path: str, text: str, encoding: Encoding, components: tuple[int, ...]) -> tuple[int, ...]:
+    alone = Segment(f"{encoding.field}{text}", encoding)  # the field is this segment's first
+    return tuple(
+        token(path, value)
+        for repetition in range(1, min(alone.repetitions(1), MAX_TOKENS) + 1)
+        for component in components
+        if (value := alone.get(1, component, repetition=repetition))
+    )
 
 
 class Query(NamedTuple):

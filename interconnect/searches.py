@@ -16,7 +16,11 @@ class MessageTokens(models.Model):
     """What one message is found by: `search.tokens_of`."""
 
     message = models.OneToOneField(
-        "interconnect.InboundMessage", models.CASCADE, primary_key=True, related_name="tokens"
+        "interconnect.InboundMessage",
+        models.CASCADE,
+        primary_key=True,
+        related_name="tokens",
+        db_constraint=False,  # written with its message
     )
     tokens = ArrayField(models.BigIntegerField())
 

@@ -7,8 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from django.db import connection
-
+from epicops.bulk import reading_cursor
 from epicops.clock import now
 from vitals.codes import VITALS
 from vitals.models import Observation, OxygenTarget
@@ -121,7 +120,7 @@ def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
     times, `encounter` the visit's id or null, `unverified` the vitals with OBX-11 R, `scale` NEWS2's for SpO2 unless 1.
     """
     beds: dict[int, tuple[str, int, int | None, int, Latest]] = {}
-    with connection.cursor() as cursor:
+    with reading_cursor() as cursor:
         cursor.execute(LATEST, [list(READ), list(bed_ids)])
         for bed_id, key, version, visit_id, scale, vital, value, observed_at, status in cursor.fetchall():
             latest = beds.setdefault(bed_id, (key, version, visit_id, scale, {}))[4]

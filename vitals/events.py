@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from vitals.models import Movement, Observation
 
@@ -88,8 +89,7 @@ class VisitMerged:
     old: Name
 
 
-@dataclass(frozen=True, slots=True)
-class VitalSign:
+class VitalSign(NamedTuple):
     """One measured value in the unit of `vitals.codes`, beside what was sent. `is_shown`: plausible, not withdrawn."""
 
     vital: str

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from django.db import connection
 
-from epicops.bulk import columns_of
+from epicops.bulk import columns_of, reading_cursor
 from vitals import places
 from vitals.events import Event, Name, PatientDeleted, PatientMoved, PatientsMerged, VisitMerged, VitalsMeasured
 from vitals.identities import merge_patients, resolve_patients, update_details
@@ -114,7 +114,7 @@ def _newer(row: tuple[object, ...], other: tuple[object, ...]) -> bool:
 def _rewrite_stays(visit_ids: list[int]) -> set[int]:
     """Derive the stays of these visits anew and return every bed that is or was theirs."""
     movements: dict[int, list[Moved]] = {pk: [] for pk in visit_ids}
-    with connection.cursor() as cursor:
+    with reading_cursor() as cursor:
         cursor.execute(MOVEMENTS, {"visits": visit_ids})
         for visit_id, *moved in cursor.fetchall():
             movements[visit_id].append(Moved(*moved))

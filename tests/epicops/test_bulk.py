@@ -3,11 +3,21 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import DataError, connection
+from django.db import DataError, connection, models
 
-from epicops.bulk import columns_of
+from epicops.bulk import columns_of, copy_rows
 
 pytestmark = pytest.mark.django_db
+
+
+def table(name: str) -> type[models.Model]:
+    """Return a model of that table, without fields."""
+    return type(
+        name,
+        (models.Model,),
+        {"__module__": "tests", "Meta": type("Meta", (), {"app_label": "tests", "db_table": name, "managed": False})},
+    )
+
 
 TRICKY = ['"', "\\", "{a,b}", "", "NULL", "null", " x ", "ü\n", '\\"', "'; --", "%s"]
 
@@ -33,6 +43,17 @@ def test_none_is_null_and_its_neighbours_stay_in_line() -> None:
 
 def test_no_rows_are_empty_arrays() -> None:
     assert columns_of([], 2) == ["{}", "{}"]
+
+
+def test_copied_rows_arrive_as_they_are() -> None:
+    tricky = [*TRICKY, "tab\t", "\r\n", r"\N", r"\.", None]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE copied (text text, bytes bytea, numbers bigint[], at timestamptz)")
+        rows = [(text, b"\0\\\n", [1, -2], datetime(2026, 1, 1, tzinfo=UTC)) for text in tricky]
+        copy_rows(table("copied"), ("text", "bytes", "numbers", "at"), rows)
+        cursor.execute("SELECT * FROM copied")
+
+        assert cursor.fetchall() == rows
 
 
 def test_nul_is_refused_before_it_can_shift_a_column() -> None:

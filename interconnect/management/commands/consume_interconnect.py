@@ -13,6 +13,7 @@ from epicops.shutdown import stop_on_signal
 from interconnect.ownership import HUNG_SECONDS, TransactionPooling
 from interconnect.worker import Worker
 
+OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
 MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
 
 
@@ -36,6 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *, drain: bool, batch: int, hung_after: float, **options: Any) -> None:
         gc.freeze()  # what start-up made stays: a full collection need not look at it again
+        gc.set_threshold(OBJECTS_PER_COLLECTION)
         started = time.monotonic()
         with stop_on_signal() as stop:
             worker = Worker(queue_client(), size=batch, drain=drain, stop=stop, hung_seconds=hung_after)
