@@ -10,13 +10,11 @@ from epicops.bulk import columns_of, copy_rows
 pytestmark = pytest.mark.django_db
 
 
-def table(name: str) -> type[models.Model]:
-    """Return a model of that table, without fields."""
-    return type(
-        name,
-        (models.Model,),
-        {"__module__": "tests", "Meta": type("Meta", (), {"app_label": "tests", "db_table": name, "managed": False})},
-    )
+class Copied(models.Model):
+    class Meta:
+        app_label = "tests"
+        managed = False
+        db_table = "copied"
 
 
 TRICKY = ['"', "\\", "{a,b}", "", "NULL", "null", " x ", "ü\n", '\\"', "'; --", "%s"]
@@ -50,7 +48,7 @@ def test_copied_rows_arrive_as_they_are() -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE copied (text text, bytes bytea, numbers bigint[], at timestamptz)")
         rows = [(text, b"\0\\\n", [1, -2], datetime(2026, 1, 1, tzinfo=UTC)) for text in tricky]
-        copy_rows(table("copied"), ("text", "bytes", "numbers", "at"), rows)
+        copy_rows(Copied, ("text", "bytes", "numbers", "at"), rows)
         cursor.execute("SELECT * FROM copied")
 
         assert cursor.fetchall() == rows
