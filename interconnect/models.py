@@ -65,8 +65,7 @@ class InboundMessage(models.Model):
         RELEASED = "released", "Held, then delivered"  # what became of it is said by its replay
 
     # (batch, ordinal) identifies the delivery: two identical pushes are two messages.
-    # Both are written in one transaction: an index that `delivery_once` is already, and a check of each row, would cost
-    # a twentieth of the worker's time.
+    # No index, `delivery_once` is one; no check of each row, both are written in one transaction.
     batch = models.ForeignKey(Batch, models.PROTECT, related_name="messages", db_index=False, db_constraint=False)
     ordinal = models.PositiveIntegerField()
     status = models.CharField(max_length=8, choices=Status)
