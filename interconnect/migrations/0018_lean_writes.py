@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('interconnect', '0015_exporters'),
+        ('interconnect', '0017_pausers'),
         ('vitals', '0004_lean_writes'),
     ]
 
