@@ -6,6 +6,7 @@ value stops the process with a message that names the variable and never its val
 
 import logging
 import os
+from datetime import time
 from pathlib import Path
 
 import django_stubs_ext
@@ -52,6 +53,13 @@ def database(url: str) -> dict[str, object]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {**keepalives, "application_name": "epicops", **parts},
     }
+
+
+def times_of_day(texts: list[str]) -> list[time]:
+    try:
+        return [time.fromisoformat(text) for text in texts] or [time.min]
+    except ValueError:
+        raise ImproperlyConfigured("EPICOPS_SHIFTS: write times of day as 07:00,19:00") from None
 
 
 SECRET_KEY = secret("SECRET_KEY")
@@ -204,6 +212,7 @@ if not DEBUG:
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
 USE_TZ = True
+EPICOPS_SHIFTS = times_of_day(env.list("SHIFTS", ["07:00", "19:00"]))  # when nurses' shifts begin
 EPICOPS_PROCESSING_IDS: list[str] = env.list("PROCESSING_IDS", ["P", ""])  # MSH-11; "" is a sender that leaves it out
 EPICOPS_PATIENT_AUTHORITIES: list[str] = env.list("PATIENT_AUTHORITIES", [])  # PID-3.4, the most trusted first
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.timezone import now
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from epicops import keys
 from epicops.breaker import CircuitOpen
 from vitals.cache import breaker
-from vitals.models import Assignment
+from vitals.models import Assignment, Patient
 
 TTL: Final = 60  # seconds; also how late a shift that ends by itself is noticed
 NOBODY: Final = "0"  # no id of ours
@@ -26,6 +26,13 @@ NOBODY: Final = "0"  # no id of ours
 def current(at: datetime) -> QuerySet[Assignment]:
     """Return the assignments that hold at a moment."""
     return Assignment.objects.filter(Q(to_at=None) | Q(to_at__gt=at), from_at__lte=at)
+
+
+def during(from_at: datetime, to_at: datetime | None) -> QuerySet[Assignment]:
+    """Return the assignments that hold at some moment of this time, which is open-ended without `to_at`."""
+    is_before_end = Q() if to_at is None else Q(from_at__lt=to_at)
+    is_taken_back = Q(to_at=F("from_at"))  # before it began
+    return Assignment.objects.filter(Q(to_at=None) | Q(to_at__gt=from_at), is_before_end).exclude(is_taken_back)
 
 
 def is_assigned(nurse_id: int, patient_id: int) -> bool:
@@ -55,14 +62,20 @@ def nurses_of(patient_ids: Collection[int]) -> dict[int, list[AbstractUser]]:
 
 
 @transaction.atomic
-def assign(nurse_ids: Iterable[int], patient_id: int, *, at: datetime) -> None:
-    """Make exactly these nurses look after the patient from `at` on; copies follow after the commit."""
+def assign(nurse_ids: Iterable[int], patient_id: int, *, at: datetime, until: datetime | None = None) -> None:
+    """Make exactly these nurses look after the patient from `at` until `until`; copies follow after the commit."""
     wanted = set(nurse_ids)
-    standing = current(at).filter(patient=patient_id).select_for_update()
+    Patient.objects.select_for_update(no_key=True).get(pk=patient_id)  # two plans for one patient: one, then the other
+    standing = list(during(at, until).filter(patient=patient_id))
     before = {row.nurse_id for row in standing}
-    standing.exclude(nurse__in=wanted).update(to_at=at)
+    for row in standing:
+        if row.nurse_id in wanted:
+            row.from_at, row.to_at = min(row.from_at, at), until
+        else:
+            row.to_at = max(row.from_at, at)  # ended, never removed: one that was only planned ends as it begins
+    Assignment.objects.bulk_update(standing, ("from_at", "to_at"))
     Assignment.objects.bulk_create(
-        Assignment(nurse_id=nurse_id, patient_id=patient_id, from_at=at) for nurse_id in wanted - before
+        Assignment(nurse_id=nurse_id, patient_id=patient_id, from_at=at, to_at=until) for nurse_id in wanted - before
     )
     transaction.on_commit(lambda: write_through(before | wanted, {patient_id}))
 

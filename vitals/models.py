@@ -50,6 +50,10 @@ class Patient(models.Model):
     def __str__(self) -> str:
         return f"Patient {self.pk}"
 
+    @property
+    def name(self) -> str:
+        return ", ".join(filter(None, (self.family_name, self.given_name))) or "Name not given"
+
 
 class PatientIdentifier(models.Model):
     """A number that a sender calls a patient by, unique within its assigning authority (PID-3)."""

@@ -51,13 +51,12 @@ def read_occupants(beds: Iterable[Bed]) -> dict[int, list[Occupant]]:
 
 def _occupant(stay: Stay, nurses: tuple[str, ...]) -> Occupant:
     patient = stay.visit.patient
-    name = ", ".join(filter(None, (patient.family_name, patient.given_name))) or "Name not given"
     flags, discharge_at = _plan(stay.visit)
     today = localdate()
     return Occupant(
         patient_id=patient.pk,
         visit_id=stay.visit_id,
-        name=name,
+        name=patient.name,
         age=age_on(today, patient.birth_date),
         sex=patient.sex,
         from_at=stay.from_at,

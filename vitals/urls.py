@@ -1,6 +1,7 @@
 from django.urls import path
 
 from vitals import views
+from vitals.nurse_plan import nurse_plan
 
 app_name = "hyperspace"
 urlpatterns = [
@@ -9,6 +10,7 @@ urlpatterns = [
     path("units/<int:unit_id>/cells/", views.board_cells, name="board-cells"),
     path("units/<int:unit_id>/unattended/", views.board_unattended, name="board-unattended"),
     path("units/<int:unit_id>/handover/", views.handover, name="handover"),
+    path("units/<int:unit_id>/nurses/", nurse_plan, name="nurse-plan"),
     path("beds/<slug:key>/", views.bed, name="bed"),
     path("beds/<slug:key>/cells/", views.bed_cells, name="bed-cells"),
     path("beds/<slug:key>/unattended/", views.bed_unattended, name="bed-unattended"),
