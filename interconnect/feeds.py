@@ -1,6 +1,26 @@
 """Feeds: what each sender delivers, by the hour, so that silence can be told from a quiet night."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
 from django.db import models
+
+
+class Gap(NamedTuple):
+    """Numbers from `first` to `last` that had not come when a later one did, at Unix time `at`."""
+
+    first: int
+    last: int
+    at: int
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def noticed_at(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
 
 
 class Feed(models.Model):
@@ -14,12 +34,21 @@ class Feed(models.Model):
     duplicates = models.BigIntegerField(help_text="Sent again, not applied again")
     reused = models.BigIntegerField(help_text="Control ids that came before with other content")
 
+    refused = models.BigIntegerField(db_default=0, help_text="Frames that named this sender and were not accepted")
+
+    is_silent: bool  # put here for a page: interconnect/admin/feeds.py
+    recent: Sequence[int]
+
     class Meta:
         ordering = ("application", "facility")
         constraints = (models.UniqueConstraint(fields=["application", "facility"], name="one_feed_per_sender"),)
 
     def __str__(self) -> str:
         return " @ ".join(filter(None, (self.application, self.facility))) or "(no sender)"
+
+    def gaps(self) -> list[Gap]:
+        """Return what is missing of the numbers it counts up, the oldest first; nothing before anybody looked."""
+        return self.sequence.missing() if hasattr(self, "sequence") else []
 
 
 class FeedHour(models.Model):

@@ -15,6 +15,7 @@ from interconnect.redrives import Redrive, RedriveItem
 from interconnect.refused import RefusedFrame
 from interconnect.revisions import Revision
 from interconnect.searches import MessageTokens, Search
+from interconnect.sequences import FeedSequence
 
 __all__ = [
     "Batch",
@@ -24,6 +25,7 @@ __all__ = [
     "FailureGroup",
     "Feed",
     "FeedHour",
+    "FeedSequence",
     "HttpSender",
     "InboundMessage",
     "InboxMessage",

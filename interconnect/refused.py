@@ -3,14 +3,27 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db import models
+from django.db import connection, models, transaction
 from django.utils import timezone
 
+from epicops.bulk import columns_of
 from epicops.crypto import ring
 from interconnect import er7
+from interconnect.feeds import Feed
 
+# In the order in which the worker locks feeds.
+COUNT = """
+INSERT INTO interconnect_feed AS f
+    (application, facility, messages, duplicates, reused, refused, first_seen_at, last_seen_at)
+SELECT application, facility, 0, 0, 0, number, now(), now()
+FROM unnest(%s::text[], %s::text[], %s::int[]) AS c(application, facility, number) ORDER BY application, facility
+ON CONFLICT (application, facility) DO UPDATE SET refused = f.refused + excluded.refused
+"""
+
+NAMELESS = ("", "")
 ROWS_PER_MINUTE = 120  # of one peer; beyond it, frames refused for the same reason share a row
 MAX_HEAD = 1024  # bytes
 FAMILY = "refused"  # of sealed values
@@ -78,7 +91,9 @@ class RefusalLog:
         with self._lock:
             rows, self._pending = self._pending, {}
         try:
-            RefusedFrame.objects.bulk_create(rows.values())
+            with transaction.atomic():
+                RefusedFrame.objects.bulk_create(rows.values())
+                _count(rows.values())
         except BaseException:
             with self._lock:
                 self._pending = {**rows, **self._pending}
@@ -90,6 +105,21 @@ class RefusalLog:
             self._rows.clear()
             self._minute = time.monotonic()
         return self._rows[peer]
+
+
+def _count(rows: Collection[RefusedFrame]) -> None:
+    """Add the frames to their senders' figures. What names no sender that ever delivered counts for none of them."""
+    numbers: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        numbers[row.application, row.facility] += row.repeats
+    known = set(
+        Feed.objects.filter(application__in={name for name, _ in numbers}).values_list("application", "facility")
+    )
+    for sender in numbers.keys() - known - {NAMELESS}:
+        numbers[NAMELESS] += numbers.pop(sender)
+    columns = columns_of([(*sender, number) for sender, number in numbers.items()], 3)
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, columns)
 
 
 def _row(refusal: Refusal, head: bytes, peer: str) -> RefusedFrame:

@@ -11,7 +11,7 @@ from django_redis import get_redis_connection
 
 from epicops.redis_client import sessions_client
 from interconnect.models import Feed
-from interconnect.silence import is_silent
+from interconnect.silence import silent
 from monitoring.health import ROLES, answer
 from monitoring.models import Sample
 from monitoring.session_ttls import ended_since, read_ttls
@@ -57,7 +57,7 @@ def keep(now: Status) -> None:
         sessions_ended=ended_since(now.at - timedelta(minutes=1)),
         cache_requests=answer(cache_requests),
         evicted=evicted(),
-        silent_feeds=sum(is_silent(feed, now.at) for feed in Feed.objects.all()),
+        silent_feeds=len(silent(Feed.objects.all(), now.at)),
     )
     Sample.objects.bulk_create([sample], ignore_conflicts=True)
     Sample.objects.filter(at__lt=now.at - KEPT).delete()

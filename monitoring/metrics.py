@@ -11,9 +11,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from interconnect.models import Feed
+from interconnect.silence import silent
 from monitoring.health import ROLES, answer
 from monitoring.status import Queue, Status, Totals, status
 
+FEEDS: Final = 200  # the latest to be heard of: senders choose their names, and each is a time series
 EVICTION: Final = {"sessions": "noeviction", "queue": "noeviction", "cache": "allkeys-lru"}
 
 
@@ -35,6 +38,12 @@ METRICS: Final = {  # docs/monitoring.md has each of them; a test compares
     "epicops_queue_oldest_age_seconds": Spec(GAUGE, "", "Age, by MSH-7, of the message that waits longest; 0 if none"),
     "epicops_dead_letters_open": Spec(GAUGE, "", "Dead letters that wait for a person"),
     "epicops_messages_total": Spec(COUNTER, "status", "Messages delivered, by what became of them"),
+    "epicops_feed_messages_total": Spec(COUNTER, "feed", "Messages of a sender (MSH-3 @ MSH-4), replays not counted"),
+    "epicops_feed_duplicates_total": Spec(COUNTER, "feed", "Those of them that it had sent before"),
+    "epicops_feed_refused_total": Spec(COUNTER, "feed", "Frames that named this sender and were refused"),
+    "epicops_feed_last_message_age_seconds": Spec(GAUGE, "feed", "Time since its last message"),
+    "epicops_feed_silent": Spec(GAUGE, "feed", "1 when messages should have come, by the same hours of earlier weeks"),
+    "epicops_feed_missing_numbers": Spec(GAUGE, "feed", "Numbers it left out in the last 30 days"),
     "epicops_redis_memory_used_bytes": Spec(GAUGE, "role", "used_memory"),
     "epicops_redis_memory_max_bytes": Spec(GAUGE, "role", "maxmemory; left out where there is no limit"),
     "epicops_redis_connected_clients": Spec(GAUGE, "role", "connected_clients"),
@@ -77,6 +86,7 @@ def values() -> Iterator[Value]:
         yield from of_queue(now.queue, now)
     if now.totals:
         yield from of_totals(now.totals)
+        yield from of_feeds(now)
     for role, client in ROLES.items():
         if info := answer(client().info):
             yield from of_server(role, info)
@@ -96,6 +106,19 @@ def of_totals(totals: Totals) -> Iterator[Value]:
     yield "epicops_dead_letters_open", "", totals.open_dead_letters
     for name in ("applied", "skipped", "dead"):
         yield "epicops_messages_total", name, getattr(totals, name)
+
+
+def of_feeds(now: Status) -> Iterator[Value]:
+    feeds = list(Feed.objects.select_related("sequence").order_by("-last_seen_at")[:FEEDS])
+    quiet = silent(feeds, now.at)
+    for feed in feeds:
+        name = str(feed)
+        yield "epicops_feed_messages_total", name, feed.messages
+        yield "epicops_feed_duplicates_total", name, feed.duplicates
+        yield "epicops_feed_refused_total", name, feed.refused
+        yield "epicops_feed_last_message_age_seconds", name, (now.at - feed.last_seen_at).total_seconds()
+        yield "epicops_feed_silent", name, float(feed.pk in quiet)
+        yield "epicops_feed_missing_numbers", name, sum(gap.size for gap in feed.gaps())
 
 
 def of_server(role: str, info: dict[str, Any]) -> Iterator[Value]:

@@ -5,7 +5,8 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from interconnect.models import DeadLetter, Discard, FailureGroup, Pause, Redrive
+from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, Pause, Redrive, RefusedFrame
+from interconnect.refused import Refusal, RefusalLog
 from tests import factories
 from tests.builders import adt
 from tests.interconnect.test_admin import deliver
@@ -18,7 +19,7 @@ ROLES = ("viewer", "operator", "supervisor", "auditor")
 EVERYBODY, ACTORS, SUPERVISOR = set(ROLES), {"operator", "supervisor"}, {"supervisor"}
 WITH_AUDIT = {"supervisor", "auditor"}
 
-MODELS = ("failuregroup", "deadletter", "discard", "redrive", "pause", "timeline")
+MODELS = ("failuregroup", "deadletter", "discard", "redrive", "pause", "timeline", "feed", "refusedframe")
 ADDRESSES = {
     ("GET", "failuregroup_changelist"): EVERYBODY,
     ("GET", "failuregroup_change"): EVERYBODY,
@@ -63,6 +64,16 @@ ADDRESSES = {
     ("GET", "inboundmessage_add"): set[str](),
     ("GET", "inboundmessage_delete"): set[str](),
     ("GET", "inboundmessage_history"): ACTORS,
+    ("GET", "feed_changelist"): EVERYBODY,
+    ("GET", "feed_change"): EVERYBODY,
+    ("GET", "feed_add"): set[str](),
+    ("GET", "feed_delete"): set[str](),
+    ("GET", "feed_history"): EVERYBODY,
+    ("GET", "refusedframe_changelist"): ACTORS,
+    ("GET", "refusedframe_change"): ACTORS,
+    ("GET", "refusedframe_add"): set[str](),
+    ("GET", "refusedframe_delete"): set[str](),
+    ("GET", "refusedframe_history"): ACTORS,
     ("GET", "timeline_find"): ACTORS,
     ("GET", "timeline"): ACTORS,
 }
@@ -80,6 +91,7 @@ def address(name: str) -> str:
     letter = DeadLetter.objects.get()
     pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
     pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk, "pause": Pause.objects.get().pk}
+    pks |= {"feed": Feed.objects.latest("messages").pk, "refusedframe": RefusedFrame.objects.get().pk}
     if name == "timeline":
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
     has_row = not name.endswith(("_changelist", "_add", "_search", "_find"))
@@ -94,6 +106,9 @@ def _a_failure() -> None:
     Discard.objects.create(reason="test", text="-", count=0, discarded_by=someone)
     Redrive.objects.create(started_by=someone)
     Pause.objects.create(reason="test", paused_by=someone)
+    refusals = RefusalLog()
+    refusals.add(Refusal("prose", 5, b"hello"), "10.0.0.9")
+    refusals.flush()
 
 
 @pytest.mark.usefixtures("_a_failure")

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
 from epicops.shutdown import StopFlag, stop_on_signal
+from interconnect.sequence_scan import scan
 from monitoring.history import keep, make_partitions
 from monitoring.status import status
 
@@ -19,8 +20,8 @@ TICK = 0.2  # seconds; the longest a SIGTERM waits
 
 class Command(BaseCommand):
     help = (
-        "Keep the history of the operations page until SIGTERM or SIGINT, and make next months' partitions of the "
-        "audit trail. Two of them do no harm."
+        "Keep the history of the operations page until SIGTERM or SIGINT, look for gaps in the senders' numbers, and "
+        "make next months' partitions of the audit trail. Two of them do no harm."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,6 +42,7 @@ def observe() -> None:
     try:
         make_partitions()
         keep(status())
+        scan()
     except DatabaseError as error:
         logger.warning("no sample", extra={"error": type(error).__name__})
 
