@@ -1,6 +1,7 @@
 """Committing a batch: everything its messages did, in one transaction, once."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -14,6 +15,8 @@ from interconnect.search import tokens_of
 from interconnect.signatures import file_failures, signature_of
 from vitals import ingest
 from vitals.ingest import Effects
+
+ELSEWHERE: Final = "PV1-3 is not where the patient is"  # a monitor that was left to the next patient, perhaps
 
 OneByOne = Callable[[Sequence[Delivery]], Iterable[Delivery]]
 
@@ -76,6 +79,8 @@ def _apply(deliveries: Sequence[Delivery]) -> Effects:
         return effects
     for delivery in with_event:
         delivery.patient_id = effects.patients[delivery.message_id]
+        if delivery.message_id in effects.elsewhere:
+            delivery.remark(ELSEWHERE)
     return effects
 
 

@@ -5,7 +5,7 @@ import logging
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from interconnect import er7
 from interconnect.handlers import interpret
@@ -18,6 +18,7 @@ from vitals.events import Event
 logger = logging.getLogger(__name__)
 
 Status = InboundMessage.Status
+REASON_LENGTH: Final = 200
 
 
 @dataclass(slots=True)
@@ -71,6 +72,10 @@ class Delivery:
     def die(self, error: MessageRejected) -> None:
         """Make this a dead letter."""
         self.status, self.error, self.events, self.reason = Status.DEAD, error, (), ""
+
+    def remark(self, text: str) -> None:
+        """Say this of the message besides."""
+        self.reason = "; ".join(filter(None, (text, self.reason)))[:REASON_LENGTH]
 
     def set_aside(self, original: int) -> None:
         """Skip this copy of message `original`."""

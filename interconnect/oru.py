@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from interconnect.er7 import NULL, Message, Segment
 from interconnect.escapes import Encoding
-from interconnect.fields import identity, missing_field, readable_time, required, text, time
+from interconnect.fields import identity, location, missing_field, readable_time, required, text, time
 from interconnect.interpretation import Interpretation
 from interconnect.rejected import MessageRejected
 from vitals.codes import ACVPU, PRESSURE, LocalCodes, Meaning, is_plausible, meaning_of, to_kept_unit
@@ -73,7 +73,9 @@ def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
                 problems.append(problem)
     if problems and not signs:
         raise problems[0]
-    event = VitalsMeasured(patient, stated_at or LONG_AGO, tuple(signs), tuple(unknown))
+    pv1 = message.first("PV1")
+    place = location(pv1, 3) if pv1 else None
+    event = VitalsMeasured(patient, stated_at or LONG_AGO, tuple(signs), tuple(unknown), place)
     return Interpretation((event,), _remark(signs, unknown, problems), problems[0] if problems else None)
 
 

@@ -99,7 +99,7 @@ class StayAdmin(ReadOnlyModelAdmin[Stay]):
     paginator = BoundedPaginator
     ordering = ("-id",)
     list_display = ("bed", "visit_number", "from_time", "to_time", "is_inferred", "is_disputed")
-    list_filter = ("bed__unit",)
+    list_filter = ("bed__unit", "is_inferred", "is_disputed")
     list_select_related = ("bed",)
 
     @admin.display(description="visit")

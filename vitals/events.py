@@ -120,6 +120,7 @@ class VitalsMeasured:
     stated_at: datetime
     signs: tuple[VitalSign, ...]
     unknown_codes: tuple[UnknownCode, ...] = ()
+    location: Location | None = None
 
 
 Event = PatientDescribed | PatientMoved | PatientDeleted | PatientsMerged | VisitMerged | VitalsMeasured

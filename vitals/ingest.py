@@ -33,6 +33,7 @@ class Effects:
     beds: set[int] = field(default_factory=set)  # whose cached documents are out of date
     moved: set[int] = field(default_factory=set)  # patients who may be elsewhere now
     places: set[int] = field(default_factory=set)  # beds that may have another patient now
+    elsewhere: set[int] = field(default_factory=set)  # messages with vitals whose PV1-3 is not the patient's place
 
     def __ior__(self, other: Self) -> Self:
         self.patients |= other.patients
@@ -58,7 +59,9 @@ def apply(arrivals: Sequence[Arrival]) -> Effects:
         observe(measured, patients)
         count_unknown(measured)
     whose_vitals = {patients[event.identity.key] for _, event in measured} | effects.moved
-    effects.beds |= effects.places | (places.current_beds(whose_vitals) if whose_vitals else set())
+    found = places.presences(whose_vitals) if whose_vitals else []
+    effects.beds |= effects.places | {presence.bed_id for presence in found}
+    effects.elsewhere = places.measured_elsewhere(measured, patients, found)
     effects.patients = {a.message_id: patients[a.event.identity.key] for a in reversed(arrivals)}  # of two the first
     return effects
 

@@ -2,24 +2,64 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection
 from django.utils.text import slugify
 
-from epicops.bulk import columns_of
-from vitals.events import Location
+from epicops.bulk import columns_of, reading_cursor
+from vitals.events import Location, Name, VitalsMeasured
 from vitals.models import Bed, Unit
 
 
-def current_beds(patient_ids: set[int]) -> set[int]:
-    """Return the ids of the beds these patients are in."""
-    with connection.cursor() as cursor:
+class Presence(NamedTuple):
+    """A patient in a bed now, since `from_at`."""
+
+    patient_id: int
+    bed_id: int
+    from_at: datetime
+    unit: str
+    room: str
+    bed: str
+    facility: str
+
+    def is_in(self, stated: Location) -> bool:
+        """Whether this is the place a sender names; what it leaves out may be anything."""
+        known = (self.unit, self.room, self.bed, self.facility)
+        named = (stated.unit, stated.room, stated.bed, stated.facility)
+        return all(part in ("", own) for part, own in zip(named, known, strict=True))
+
+
+def presences(patient_ids: set[int]) -> list[Presence]:
+    """Return where these patients are, those of them that are in a bed."""
+    with reading_cursor() as cursor:
         cursor.execute(
-            """SELECT s.bed_id FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
+            """SELECT v.patient_id, s.bed_id, s.from_at, u.code, b.room, b.label, u.facility
+               FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
+               JOIN vitals_bed b ON b.id = s.bed_id JOIN vitals_unit u ON u.id = b.unit_id
                WHERE s.to_at IS NULL AND v.patient_id = ANY(%s)""",
             [list(patient_ids)],
         )
-        return {row[0] for row in cursor.fetchall()}
+        return [Presence(*row) for row in cursor.fetchall()]
+
+
+def measured_elsewhere(
+    measured: Iterable[tuple[int, VitalsMeasured]], patients: Mapping[Name, int], found: Iterable[Presence]
+) -> set[int]:
+    """Return the messages whose PV1-3 names a place where the patient was not known to be when it was measured."""
+    elsewhere = set()
+    here: dict[int, list[Presence]] = {}
+    for presence in found:
+        here.setdefault(presence.patient_id, []).append(presence)
+    for message_id, event in measured:
+        if event.location is None:
+            continue
+        at = max((sign.observed_at for sign in event.signs), default=event.stated_at)
+        present = here.get(patients[event.identity.key], [])
+        is_late = any(presence.from_at > at for presence in present)  # it is about an earlier stay
+        if not is_late and not any(presence.is_in(event.location) for presence in present):
+            elsewhere.add(message_id)
+    return elsewhere
 
 
 def patients_of(visit_ids: Collection[int]) -> set[int]:

@@ -1,6 +1,6 @@
 """The timeline of a patient, visit or bed: every message, its effect, its answer, and what still waits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from django import forms
@@ -107,7 +107,23 @@ def _standing(subject: Subject) -> dict[str, Any]:
         waiting = [(message, peek_header(message.raw)) for message in on_the_way(subject)]
     except RedisError:
         waiting = None
-    return {"stays": _stays(subject), "letters": entries(open_letters(subject)), "waiting": waiting}
+    stays = _stays(subject)
+    return {
+        "stays": stays,
+        "conflict": _conflict(subject, stays),
+        "letters": entries(open_letters(subject)),
+        "waiting": waiting,
+    }
+
+
+def _conflict(subject: Subject, stays: Iterable[Stay]) -> str:
+    """Say what cannot be true: messages put two patients into one bed, or one patient into two."""
+    current = [stay for stay in stays if stay.to_at is None]
+    if subject.beds and len({stay.visit.patient_id for stay in current}) > 1:
+        return "Two patients are in this bed. The later arrival is shown as its occupant."
+    if not subject.beds and len({stay.bed_id for stay in current}) > 1:
+        return "The patient is in two beds. The later arrival is shown as where they are."
+    return ""
 
 
 def _stays(subject: Subject) -> QuerySet[Stay]:

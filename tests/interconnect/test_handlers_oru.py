@@ -142,3 +142,42 @@ def test_a_birth_date_nobody_can_read_does_not_lose_the_vitals() -> None:
     drain()
 
     assert Observation.objects.count() == 1
+
+
+ELSEWHERE = "PV1-3 is not where the patient is"
+
+
+def in_place(place: str, minutes: float = 6) -> bytes:
+    """Vitals whose PV1-3 is this place."""
+    return oru(hr=80, minutes=minutes).replace(b"\rOBR", f"\rPV1|1|I|{place}\rOBR".encode())
+
+
+@pytest.mark.parametrize(
+    ("place", "remark"),
+    [
+        ("MED^427^427^EPICOPS", ""),
+        ("MED^427", ""),  # what a sender leaves out contradicts nothing
+        ("MED^428^428", ELSEWHERE),
+        ("ICU", ELSEWHERE),
+    ],
+)
+def test_vitals_from_another_bed_are_kept_and_flagged(place: str, remark: str) -> None:
+    push(adt("A01"), in_place(place))
+    drain()
+
+    assert Observation.objects.get().value == 80
+    assert InboundMessage.objects.get(message_type="ORU^R01").reason == remark
+
+
+def test_vitals_of_a_patient_in_no_bed_are_flagged_where_they_name_one() -> None:
+    push(in_place("MED^427^427"), oru(minutes=7))
+    drain()
+
+    assert list(InboundMessage.objects.order_by("pk").values_list("reason", flat=True)) == [ELSEWHERE, ""]
+
+
+def test_late_vitals_are_not_measured_against_a_later_bed() -> None:
+    push(adt("A01"), adt("A02", bed="428", minutes=5), in_place("MED^427^427", minutes=2))
+    drain()
+
+    assert InboundMessage.objects.get(message_type="ORU^R01").reason == ""

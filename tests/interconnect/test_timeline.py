@@ -96,6 +96,15 @@ def test_a_bed_has_who_came_who_left_and_what_names_it(operator: Client) -> None
     assert sorted(shown.values_list("message_type", flat=True)) == ["ADT^A01", "ADT^A02", "ADT^A20"]
 
 
+def test_two_patients_in_one_bed_are_a_conflict(operator: Client) -> None:
+    deliver(adt("A01"), adt("A01", "other", minutes=5))
+
+    words = text(operator, url(Bed.objects.get()))
+
+    assert "Conflict Two patients are in this bed." in words
+    assert "Conflict" not in text(operator, url(okafor()))
+
+
 @pytest.mark.parametrize("place", [keys.QUEUE, keys.INFLIGHT])
 def test_what_no_worker_has_applied_yet_is_shown(operator: Client, place: str) -> None:
     deliver(adt("A01"))
