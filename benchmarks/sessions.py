@@ -156,13 +156,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repeats; ends within 45 s on two cores")
     parser.add_argument("--json", action="store_true", help="print the JSON line only")
+    parser.add_argument("--sessions", type=int, default=SESSIONS, help="of each engine (default %(default)s)")
+    parser.add_argument("--repeats", type=int, default=0, help="5 when quick, else 9")
     options = parser.parse_args()
-    repeats, operations = (5, 60) if options.quick else (9, 250)
+    repeats, operations = options.repeats or (5 if options.quick else 9), 60 if options.quick else 250
 
-    figures = memory(1000)
-    found = contenders(SESSIONS)
+    figures = memory(min(1000, options.sessions))
+    found = contenders(options.sessions)
     watch()  # as under gunicorn
-    measure(found, 1, 20)  # warm
+    measure(found, 1, 5)  # warm
     figures |= measure(found, repeats, operations) | admin_list(repeats)
     stopped, outcome = frozen(found)
     figures |= stopped
@@ -170,7 +172,7 @@ def main() -> None:
     if not options.json:
         report(figures, outcome, targets)
     rounded = {name: round(value, 3) for name, value in figures.items()}
-    print(json.dumps({"figures": rounded, "frozen": outcome, "sessions": SESSIONS, "targets": targets}))
+    print(json.dumps({"figures": rounded, "frozen": outcome, "sessions": options.sessions, "targets": targets}))
 
 
 if __name__ == "__main__":

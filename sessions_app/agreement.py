@@ -1,0 +1,119 @@
+"""Whether Redis and the registry tell the same of every session: the proof after a soak or an incident.
+
+Sessions go on while they are compared. What differs is looked at again, and counts if it still does.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
+
+from django.db.models import Count
+from django.db.models.functions import Now
+from django.utils.timezone import now
+
+from audit.models import AuditEvent
+from epicops import keys
+from epicops.redis_client import sessions_client
+from sessions_app.ids import is_session_id, key_hash
+from sessions_app.live import LIVE, Reason, ids
+from sessions_app.models import SessionRecord
+from sessions_app.stores import CHECKPOINT_MS
+
+T = TypeVar("T")
+
+CHUNK: Final = 500
+AGAIN: Final = 1.0  # seconds; a write is through both stores by then
+GRACE: Final = timedelta(seconds=90)  # how late the sweeper may be
+SLACK_MS: Final = 5_000  # between a page and its checkpoint, on a busy machine
+SAME: Final = ("ver", "user_id", "role", "department", "portal", "bg_until", "bg_ref")
+READ: Final = (*SAME, "seen")
+
+
+class Difference(NamedTuple):
+    """What is wrong with one session, known by its hash in the registry."""
+
+    kind: str
+    key_hash: str
+
+
+def differences() -> Counter[str]:
+    """Count what differs, by kind; empty when both stores and the audit trail agree."""
+    found = set(compare())
+    if found:
+        time.sleep(AGAIN)
+        found &= set(compare())
+    return Counter(difference.kind for difference in found)
+
+
+def compare() -> Iterator[Difference]:
+    yield from from_registry()
+    yield from from_redis()
+    yield from from_audit()
+
+
+def from_registry() -> Iterator[Difference]:
+    """Compare each live row with its hash."""
+    records = LIVE.annotate(read_at=Now()).iterator(CHUNK)
+    for chunk in chunks(records):
+        redis = sessions_client()
+        pipeline = redis.pipeline(transaction=False)
+        for session_id in ids(chunk):
+            pipeline.hmget(keys.session(session_id), READ)
+            pipeline.pttl(keys.session(session_id))
+        seconds, microseconds = redis.time()
+        replies, clock = pipeline.execute(), seconds * 1000 + microseconds // 1000
+        for record, values, ttl in zip(chunk, replies[::2], replies[1::2], strict=True):
+            yield from (Difference(kind, record.pk) for kind in faults(record, values, ttl, clock))
+
+
+def faults(record: Any, values: list[bytes | None], ttl: int, clock: int) -> Iterator[str]:
+    """Name what is wrong between a live row and its hash; `clock` is Redis' time in ms."""
+    if values[0] is None:
+        ends_at = min(record.last_activity + timedelta(milliseconds=record.idle), record.deadline)
+        if ends_at > record.read_at:
+            yield "live without a hash"
+        elif ends_at + GRACE < record.read_at:
+            yield "ran out and not swept"
+        return
+    *same, seen = [(value or b"").decode() for value in values]
+    if same != [str(value if (value := getattr(record, name)) is not None else "") for name in SAME]:
+        yield "row and hash differ"
+    if not 0 < ttl <= record.idle:
+        yield "limit missing or too long"
+    rest = (record.read_at - record.last_activity) / timedelta(milliseconds=1)
+    if not -SLACK_MS < rest - (clock - int(seen)) < CHECKPOINT_MS + SLACK_MS:
+        yield "activity differs"
+
+
+def from_redis() -> Iterator[Difference]:
+    """Look for hashes of sessions that are not alive, and for keys that are no sessions."""
+    for chunk in chunks(sessions_client().scan_iter("session:*", count=CHUNK)):
+        names = [key.decode(errors="replace").removeprefix("session:") for key in chunk]
+        yield from (Difference("key that is no session", "") for name in names if not is_session_id(name))
+        hashes = {key_hash(name) for name in names if is_session_id(name)}
+        known = dict(SessionRecord.objects.filter(pk__in=hashes).values_list("pk", "ended_at"))
+        for hashed in hashes:
+            if hashed not in known:
+                yield Difference("hash without a row", hashed)
+            elif known[hashed] is not None:
+                yield Difference("hash of an ended session", hashed)
+
+
+def from_audit() -> Iterator[Difference]:
+    """Look for expiries that are not on record exactly once."""
+    recently = now() - timedelta(days=1)
+    ended = SessionRecord.objects.filter(end_reason__in=(Reason.IDLE, Reason.ABSOLUTE), ended_at__gt=recently)
+    for chunk in chunks(ended.values_list("pk", "handle").iterator(CHUNK)):
+        events = AuditEvent.objects.filter(code="session.end", object_type="session").order_by()
+        handles = [handle for _, handle in chunk]
+        counted = dict(events.filter(object_id__in=handles).values_list("object_id").annotate(Count("pk")))
+        yield from (Difference("expiry not on record once", pk) for pk, handle in chunk if counted.get(handle) != 1)
+
+
+def chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
