@@ -1,5 +1,7 @@
 """The HTTP door: one message per POST, stored and answered as MLLP's are."""
 
+from contextlib import suppress
+
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -46,7 +48,8 @@ def deliver(request: HttpRequest) -> HttpResponse:
 def _refused(raw: bytes, no: Objection, sender: HttpSender) -> HttpResponse:
     answer = reply(raw[:HEAD] if no is OVERSIZE else raw, no.code, error=no.error)
     refusals.add(Refusal(no.error.text, len(raw), raw, answer), f"HTTP {sender}"[:45])
-    refusals.flush()
+    with suppress(DatabaseError, InterfaceError):  # kept for the next one
+        refusals.flush()
     return _answer(answer, TOO_LARGE if no is OVERSIZE else STATUS_OF["AR"])
 
 

@@ -1,10 +1,14 @@
 import base64
 import json
+from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
+from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
+from audit.models import AuditEvent
 from interconnect.models import RefusedFrame
 from interconnect.refused import Refusal, RefusalLog
 from tests.factories import signed_in
@@ -54,3 +58,20 @@ def test_the_beginning_of_a_frame_is_sealed_and_its_page_opens_it(client: Client
     assert b"Okafor" not in bytes(row.head)
     assert "Okafor" in page
     assert "no longer in the key ring" in without_key
+
+
+def test_old_frames_are_deleted_by_a_person_on_record() -> None:
+    log = RefusalLog()
+    log.add(Refusal("old", 0, b"1"), "10.0.0.9")
+    log.flush()
+    RefusedFrame.objects.update(received_at=timezone.now() - timedelta(days=91))
+    log.add(Refusal("new", 0, b"2"), "10.0.0.9")
+    log.flush()
+
+    with pytest.raises(CommandError, match="may delete"):
+        call_command("prune_refused", "--older-than", "90", "--by", staff("rita", "view_refusedframe").username)
+    call_command("prune_refused", "--older-than", "90", "--by", staff("sue", "delete_refusedframe").username)
+
+    assert RefusedFrame.objects.get().reason == "new"
+    event = AuditEvent.objects.get(code="refusedframe.prune")
+    assert (event.actor, event.detail["deleted"]) == ("sue", 1)

@@ -1,0 +1,55 @@
+"""Retention of refused frames."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.utils import timezone
+
+from audit.models import AuditEvent
+from interconnect.models import RefusedFrame
+
+SLICE = 5_000  # rows of one transaction
+
+
+class Command(BaseCommand):
+    help = (
+        "Delete refused frames older than so many days; nothing else ever does. Each slice is an audit event. The "
+        "senders' figures stay."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--older-than", type=int, required=True, metavar="DAYS")
+        parser.add_argument("--by", required=True, metavar="NAME", help="user name of the person who answers for it")
+        parser.add_argument("--dry-run", action="store_true", help="count what would be deleted, and end")
+
+    def handle(self, *, older_than: int, by: str, dry_run: bool, **options: Any) -> None:
+        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
+        if person is None or not person.has_perm("interconnect.delete_refusedframe"):
+            raise CommandError("--by is not the name of an active user who may delete refused frames")
+        if older_than < 1:
+            raise CommandError("--older-than is at least 1")
+        old = RefusedFrame.objects.filter(received_at__lt=timezone.now() - timedelta(days=older_than)).order_by("id")
+        if dry_run:
+            self.stdout.write(f"{old.count()} would be deleted")
+            return
+        total = 0
+        while pks := list(old.values_list("pk", flat=True)[:SLICE]):
+            total += _delete(pks, older_than, person)
+        self.stdout.write(f"{total} deleted")
+
+
+def _delete(pks: list[int], days: int, person: AbstractBaseUser) -> int:
+    with transaction.atomic():
+        number, _ = RefusedFrame.objects.filter(pk__in=pks).delete()
+        AuditEvent.objects.record(
+            AuditEvent.Action.DELETE,
+            "refusedframe.prune",
+            actor=person,
+            object_type="refusedframe",
+            detail={"older_than_days": days, "deleted": number, "from": pks[0], "to": pks[-1]},
+        )
+    return number
