@@ -58,6 +58,10 @@ class MLLPSender:
         """Number of messages that have no final answer yet."""
         return len(self._waiting) + len(self._unanswered) + len(self._failed)
 
+    def unsettled(self) -> list[bytes]:
+        """Return the messages that have no final answer yet, in the order in which they would be sent."""
+        return [*self._failed, *self._unanswered, *self._waiting]
+
     @property
     def has_room(self) -> bool:
         return self.pending < self._window
@@ -142,9 +146,8 @@ class MLLPSender:
 
     def _requeue(self) -> None:
         """Put what failed and what was never answered before the rest, and wait a little longer than last time."""
-        again = [*self._failed, *self._unanswered]
-        self.counts.resent += len(again)
-        self._waiting.extendleft(reversed(again))
+        self.counts.resent += len(self._failed) + len(self._unanswered)
+        self._waiting = deque(self.unsettled())
         self._failed.clear()
         self._unanswered.clear()
         self._resume_at = time.monotonic() + self._pause * self._random.uniform(0.5, 1)

@@ -1,3 +1,4 @@
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -6,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from interconnect.management.commands.send_mllp import messages_in
 from interconnect.mllp import wrap
-from tests.mllp import Door, message, queued
+from tests.mllp import Door, OpenDoor, message, queued
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,16 +57,27 @@ def test_the_messages_of_a_file_are_found_however_it_is_written(tmp_path: Path, 
 
 def test_the_rate_is_kept(door: Door, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"".join(message(number) for number in range(6)))
+    started = time.monotonic()
 
-    assert send(door, str(tmp_path / "f"), "--rate", "1000")[0] == 0
+    assert send(door, str(tmp_path / "f"), "--rate", "10")[0] == 0
     assert len(queued()) == 6
+    assert time.monotonic() - started >= 0.5
+
+
+def test_what_is_answered_ae_is_sent_again_until_it_is_accepted(open_door: OpenDoor, tmp_path: Path) -> None:
+    door = open_door(budget=0)  # frames that span two reads are asked for again
+    large = message(1) + b"NTE|1||" + b"x" * 400_000 + b"\r"
+    (tmp_path / "f").write_bytes(large + message(2))
+
+    assert send(door, str(tmp_path / "f"), "--give-up", "1") == (1, ["-- 00001", "-- 00002"])
+    assert queued() == []
 
 
 def test_a_receiver_that_is_not_there_ends_with_an_error(door: Door, tmp_path: Path) -> None:
     door.stop()
     (tmp_path / "f").write_bytes(message(1))
 
-    assert send(door, str(tmp_path / "f"), "--give-up", "0.3") == (1, [])
+    assert send(door, str(tmp_path / "f"), "--give-up", "0.3") == (1, ["-- 00001"])
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:

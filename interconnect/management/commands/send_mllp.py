@@ -16,13 +16,15 @@ from epicops.shutdown import stop_on_signal
 from interconnect.mllp_client import MLLPSender, control_id_of
 
 MESSAGE = re.compile(rb"^MSH.*?(?=^(?:MSH|FHS|BHS|BTS|FTS)|\Z)", re.MULTILINE | re.DOTALL)
+NO_ANSWER = b"--"
 FRAMING = b"\x0b\x1c"
 
 
 class Command(BaseCommand):
     help = (
-        "Send HL7 messages from files over MLLP, one line of outcome each. A folder is all its files by name; a file "
-        "may hold one message, several, or a batch. What is answered AE or not at all is sent again."
+        "Send HL7 messages from files over MLLP, one line of outcome each: MSA-1, or -- without an answer, and MSH-10. "
+        "A folder is all its files by name; a file may hold one message, several, or a batch. What is answered AE or "
+        "not at all is sent again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,8 +52,11 @@ class Command(BaseCommand):
         self._deliver(sender, messages, rate, give_up)
         sender.close()
         counts = sender.counts
-        self.stderr.write(f"{counts.accepted} accepted, {counts.refused} refused, {sender.pending} without an answer")
-        if sender.pending or counts.refused or counts.sent < len(messages):
+        unanswered = [*sender.unsettled(), *messages[counts.sent :]]
+        for message in unanswered:
+            self._say(message, NO_ANSWER)
+        self.stderr.write(f"{counts.accepted} accepted, {counts.refused} refused, {len(unanswered)} without an answer")
+        if unanswered or counts.refused:
             sys.exit(1)
 
     def _say(self, message: bytes, code: bytes) -> None:
