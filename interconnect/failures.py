@@ -52,6 +52,7 @@ class FailureGroup(models.Model):
     objects = FailureGroupQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "failure"
         ordering = ("-last_seen_at", "-id")
         permissions = (("triage_failuregroup", "Can assign, snooze and resolve failure groups"),)
         indexes = (models.Index(fields=["-last_seen_at", "-id"], name="failure_by_last_seen"),)  # the triage list

@@ -13,6 +13,7 @@ from interconnect.inbox import InboxMessage
 from interconnect.pauses import Pause, PauseQuerySet
 from interconnect.redrives import Redrive, RedriveItem
 from interconnect.refused import RefusedFrame
+from interconnect.repairs import Repair
 from interconnect.revisions import Revision
 from interconnect.searches import MessageTokens, Search
 from interconnect.sequences import FeedSequence
@@ -35,6 +36,7 @@ __all__ = [
     "Redrive",
     "RedriveItem",
     "RefusedFrame",
+    "Repair",
     "Revision",
     "Search",
 ]

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from audit.models import AuditEvent
 from epicops.bulk import copy_rows
+from interconnect import repair
 from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, RedriveItem
 
 Item = RedriveItem.State
@@ -96,6 +97,8 @@ def _release(redrive: Redrive, most: int) -> None:
     ids = list(waiting.values_list("letter", flat=True)[:number])
     free = DeadLetter.objects.open().filter(pk__in=ids).order_by("pk").select_for_update()
     released = list(free.values_list("pk", flat=True))
+    if redrive.repair:
+        released = repair.make(redrive.repair, released, by=redrive.started_by)
     DeadLetter.objects.filter(pk__in=released).request_replay(by=redrive.started_by)
     chosen = redrive.items.filter(letter__in=ids)
     chosen.filter(letter__in=released).update(state=Item.RELEASED)

@@ -35,6 +35,9 @@ class Redrive(models.Model):
         null=True, blank=True, verbose_name="from", help_text="Releases only between these times of day; empty: always"
     )
     closes_at = models.TimeField(null=True, blank=True, verbose_name="until")
+    repair = models.ForeignKey(
+        "interconnect.Repair", models.PROTECT, null=True, blank=True, related_name="redrives", help_text="Made on each"
+    )
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     started_at = models.DateTimeField(db_default=Now())
     stepped_at = models.DateTimeField(db_default=Now(), help_text="What the rate is reckoned from")
@@ -74,7 +77,7 @@ class RedriveItem(models.Model):
         RELEASED = "released", "With the worker"
         RESOLVED = "resolved", "Resolved"
         FAILED_AGAIN = "failed", "Failed again"
-        LEFT_OUT = "left-out", "Left out: not open any more"
+        LEFT_OUT = "left-out", "Left out: not open, or the repair does not fit"
 
     redrive = models.ForeignKey(Redrive, models.PROTECT, related_name="items")
     letter = models.ForeignKey("interconnect.DeadLetter", models.PROTECT, related_name="redrive_items")

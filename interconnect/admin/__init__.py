@@ -8,6 +8,7 @@ from interconnect.admin.messages import InboundMessageAdmin
 from interconnect.admin.pauses import PauseAdmin
 from interconnect.admin.redrive import RedriveAdmin
 from interconnect.admin.refused import RefusedFrameAdmin
+from interconnect.admin.repairs import RepairAdmin
 
 __all__ = [
     "DeadLetterAdmin",
@@ -18,4 +19,5 @@ __all__ = [
     "PauseAdmin",
     "RedriveAdmin",
     "RefusedFrameAdmin",
+    "RepairAdmin",
 ]

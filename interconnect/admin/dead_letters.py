@@ -27,6 +27,7 @@ from interconnect.admin.filters import (
 from interconnect.admin.message_list import ACTIONS, MessageListAdmin
 from interconnect.admin.messages import message_panels, sender
 from interconnect.admin.redrive import redrive_letters
+from interconnect.admin.repairs import known_repairs
 from interconnect.admin.replay import replay
 from interconnect.admin.search import LetterSearchFilter
 from interconnect.models import DeadLetter, DeadLetterQuerySet, InboundMessage
@@ -124,6 +125,7 @@ class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
         return message_panels(request, obj.message) | {
             "letter": obj,
             "may_replay": is_open and self.has_replay_permission(request),
+            "repairs": known_repairs(request, obj.group) if is_open else [],
             "may_edit": is_open and request.user.has_perms(EDIT),
             "revisions": revisions(request, obj.message),
             "may_discard": is_open and self.has_discard_permission(request),

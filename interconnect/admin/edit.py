@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,9 +15,12 @@ from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.admin.grid import NEW_PATH, NEW_VALUE, grid, overlaid
 from interconnect.admin.messages import message_panels
+from interconnect.admin.repairs import page_of
 from interconnect.dead_letters import as_last_edited
-from interconnect.models import DeadLetter, InboundMessage, Revision
+from interconnect.models import DeadLetter, InboundMessage, Repair, Revision
 from interconnect.preview import forecast
+from interconnect.repair import attempt, keep
+from interconnect.repairs import Step, steps_between
 from interconnect.revisions import EDITABLE_BYTES, Change, as_bytes, as_text, changes
 
 
@@ -31,6 +34,9 @@ class EditForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false", "autocomplete": "off", "wrap": "off"}),
     )
     reason = forms.CharField(max_length=300, required=False, label="Why", help_text="Never patient data")
+    repair = forms.CharField(
+        max_length=80, required=False, label="Keep as repair", help_text="A name: offered wherever this failure appears"
+    )
 
     @property
     def base(self) -> str:
@@ -44,6 +50,12 @@ class EditForm(forms.Form):
         except ValueError as error:
             raise ValidationError(str(error)) from None
         return edited
+
+    def clean_repair(self) -> str:
+        name = str(self.cleaned_data["repair"])
+        if Repair.objects.filter(name=name).exists():
+            raise ValidationError("There is a repair of this name.")
+        return name
 
 
 EDIT = ("interconnect.edit_deadletter", "interconnect.view_inboundmessage", "interconnect.view_deadletter")
@@ -70,16 +82,18 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     page = reverse("admin:interconnect_deadletter_change", args=[pk])
     (current,) = as_last_edited([letter])
     try:
-        form = EditForm(request.POST or None, initial={"text": as_text(current)})
+        tried = attempt(_chosen_repair(request), current)
+        form = EditForm(request.POST or None, initial={"text": as_text(tried)})
     except ValueError as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(page)
-    shown: dict[str, Any] = {}
+    shown = verdict(current, tried) if tried != current and not form.is_bound else {}
     if form.is_valid():
         shown = verdict(current, form.cleaned_data["text"])
-        if "save" in request.POST and _is_saved(request, letter, form, shown["changes"]):
+        if "save" in request.POST and _is_saved(request, letter, form, current):
             messages.success(request, "Kept as a revision. A replay delivers it.")
-            return HttpResponseRedirect(page)
+            kept = Repair.objects.filter(name=form.cleaned_data["repair"]).first()
+            return HttpResponseRedirect(page_of(kept) if kept else page)
     return TemplateResponse(
         request,
         "admin/interconnect/deadletter/edit.html",
@@ -107,21 +121,38 @@ def _inputs(request: HttpRequest, letter: DeadLetter, form: EditForm) -> dict[st
     return {"form": form, "sections": sections, "mode": mode, **new_value}
 
 
-def _is_saved(request: HttpRequest, letter: DeadLetter, form: EditForm, changed: list[Change]) -> bool:
-    """Keep the edited text as a revision, or say in the form what is missing for that."""
-    if not changed:
+def _chosen_repair(request: HttpRequest) -> Repair | None:
+    """Return the repair that is to be tried on this letter, None where none is."""
+    chosen = request.GET.get("repair")
+    try:
+        return Repair.objects.get(pk=chosen) if chosen else None
+    except (Repair.DoesNotExist, ValueError):
+        raise Http404 from None
+
+
+def _is_saved(request: HttpRequest, letter: DeadLetter, form: EditForm, current: bytes) -> bool:
+    """Keep the edited text as a revision and the edit as a repair, or say in the form what is missing for that."""
+    edited, name = form.cleaned_data["text"], form.cleaned_data["repair"]
+    if not changes(current, edited):
         form.add_error("text", "Nothing is changed.")
     elif not form.cleaned_data["reason"]:
         form.add_error("reason", "Say why.")
     else:
-        _save(request, letter, form.cleaned_data["text"], form.cleaned_data["reason"])
+        try:
+            steps = steps_between(current, edited) if name else []
+            _save(request, letter, form.cleaned_data, steps)
+        except ValueError as error:
+            form.add_error("repair", str(error))
     return form.is_valid()
 
 
 @transaction.atomic
-def _save(request: HttpRequest, letter: DeadLetter, edited: bytes, reason: str) -> None:
+def _save(request: HttpRequest, letter: DeadLetter, given: dict[str, Any], steps: list[Step]) -> None:
     DeadLetter.objects.open().select_for_update().get(pk=letter.pk)  # not replayed meanwhile
     person = operator(request)
+    edited, reason = given["text"], given["reason"]
+    if steps and letter.group:
+        keep(given["repair"], letter.group, steps, by=person)
     revision = Revision.objects.create(message=letter.message, raw=edited, reason=reason, edited_by_id=person.pk)
     AuditEvent.objects.record(
         AuditEvent.Action.UPDATE,

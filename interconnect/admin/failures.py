@@ -22,6 +22,7 @@ from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, oper
 from interconnect.admin.discard import discard_letters
 from interconnect.admin.filters import ErrorFilter, TriageFilter
 from interconnect.admin.redrive import redrive_letters
+from interconnect.admin.repairs import known_repairs
 from interconnect.admin.replay import replay
 from interconnect.admin.sparkline import hourly, sparkline
 from interconnect.admin.triage import TriageForm
@@ -38,6 +39,9 @@ class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
     list_filter = (TriageFilter, ErrorFilter)
     list_select_related = ("owner",)
     actions = ("replay_groups", "discard_groups")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FailureGroup]:
+        return super().get_queryset(request).prefetch_related("repairs")
 
     def get_urls(self) -> list[URLPattern]:
         view, name = self.admin_site.admin_view, "interconnect_failuregroup"
@@ -126,6 +130,7 @@ class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
             "state": state_of(obj),
             "trend": sparkline(obj.hours),
             "newest": letters[:LETTERS_SHOWN],
+            "repairs": known_repairs(request, obj),
             "form": TriageForm(instance=obj) if self.has_triage_permission(request) else None,
             "may_replay": obj.open_letters and self.has_replay_permission(request),
             "may_redrive": obj.open_letters and self.has_redrive_permission(request),
@@ -158,7 +163,9 @@ class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
     @admin.display(description="state")
     def triage(self, group: FailureGroup) -> SafeString:
         shown = badge("regressed", "Back again") if group.regressed_at else badge(*state_of(group))
-        return format_html("{}<small>{}</small>", shown, group.owner.username if group.owner else "")
+        owner = group.owner.username if group.owner else ""
+        known = "repair known" if group.repairs.all() else ""
+        return format_html("{}<small>{}</small>", shown, ", ".join(filter(None, (owner, known))))
 
 
 def describe(groups: list[FailureGroup]) -> None:

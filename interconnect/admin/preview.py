@@ -9,28 +9,36 @@ from django.http import HttpRequest
 from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.dead_letters import as_last_edited
-from interconnect.models import DeadLetter, DeadLetterQuerySet
+from interconnect.models import DeadLetter, DeadLetterQuerySet, Repair
 from interconnect.preview import add_up, forecast
+from interconnect.repair import attempt
 
 SAMPLE = 50  # messages; each costs some ten milliseconds
 SAMPLE_BYTES = 4 * 1024 * 1024
 
 
-def outlook(request: HttpRequest, letters: DeadLetterQuerySet) -> dict[str, Any]:
-    """Return the rows that replaying one letter would change, of several the totals of the first SAMPLE.
+def outlook(request: HttpRequest, letters: DeadLetterQuerySet, repair: Repair | None = None) -> dict[str, Any]:
+    """Return the rows that replaying one letter, repaired, would change; of several the totals of the first SAMPLE.
 
     The rows name patients: they are for those who may read messages, and looking at them is audited.
     """
+    found = sample(letters)
+    bodies = as_last_edited(found)
+    forecasts = forecast([attempt(repair, raw) for raw in bodies])
+    is_one = len(found) == 1 and letters.open().count() == 1
+    if not (is_one and request.user.has_perm("interconnect.view_inboundmessage")):
+        return {"totals": add_up(forecasts)}
+    _record(request, found[0])
+    return {"forecast": forecasts[0]}
+
+
+def sample(letters: DeadLetterQuerySet) -> list[DeadLetter]:
+    """Return the first open ones of these letters, with their messages; no more than a page can wait for."""
     letters = letters.open().order_by("message_id")
     sizes = letters.annotate(size=Length("message__raw")).values_list("pk", "size")[:SAMPLE]
     reached = accumulate(size for _, size in sizes)
     chosen = [pk for (pk, _), total in zip(sizes, reached, strict=True) if total <= SAMPLE_BYTES]
-    sample = list(letters.filter(pk__in=chosen).select_related("message"))
-    forecasts = forecast(as_last_edited(sample))
-    if len(sizes) != 1 or not sample or not request.user.has_perm("interconnect.view_inboundmessage"):
-        return {"totals": add_up(forecasts)}
-    _record(request, sample[0])
-    return {"forecast": forecasts[0]}
+    return list(letters.filter(pk__in=chosen).select_related("message"))
 
 
 def _record(request: HttpRequest, letter: DeadLetter) -> None:

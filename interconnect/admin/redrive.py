@@ -19,7 +19,7 @@ from epicops.passive import passive
 from interconnect.admin.preview import outlook
 from interconnect.admin.selection import confirmed_only, hidden_fields, summary
 from interconnect.exports import csv_lines, download
-from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, RedriveItem
+from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, RedriveItem, Repair
 from interconnect.redrive import LIMITS, report, start, turn
 
 Item, State = RedriveItem.State, DeadLetter.State
@@ -53,13 +53,17 @@ class RedriveForm(forms.ModelForm[Redrive]):
         return given
 
 
-def redrive_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str, selection: str) -> HttpResponse:
+def redrive_letters(
+    request: HttpRequest, letters: DeadLetterQuerySet, back: str, selection: str, repair: Repair | None = None
+) -> HttpResponse:
     """Ask for the limits; once given, start the redrive of the open ones of these letters and show its page.
 
-    `selection` is the query of the list that has the letters.
+    `selection` is the query of the list that has the letters. A repair is made on each, and the first failure stops it.
     """
     letters = confirmed_only(request, letters)
-    redrive = Redrive(started_by_id=operator(request).pk, selection=selection[:500])
+    redrive = Redrive(started_by_id=operator(request).pk, selection=selection[:500], repair=repair)
+    if repair:
+        redrive.stop_percent = 0
     form = RedriveForm(request.POST if "post" in request.POST else None, instance=redrive)
     if form.is_valid():
         return HttpResponseRedirect(page_of(start(form.instance, letters)))
@@ -67,7 +71,8 @@ def redrive_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str
     context = {
         **admin.site.each_context(request),
         **found,
-        **outlook(request, letters),
+        **outlook(request, letters, repair),
+        "repair": repair,
         "title": "Redrive dead letters",
         "opts": DeadLetter._meta,
         "form": form,

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, Pause, Redrive, RefusedFrame
+from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, Pause, Redrive, RefusedFrame, Repair
 from interconnect.refused import Refusal, RefusalLog
 from tests import factories
 from tests.builders import adt
@@ -19,7 +19,7 @@ ROLES = ("viewer", "operator", "supervisor", "auditor")
 EVERYBODY, ACTORS, SUPERVISOR = set(ROLES), {"operator", "supervisor"}, {"supervisor"}
 WITH_AUDIT = {"supervisor", "auditor"}
 
-MODELS = ("failuregroup", "deadletter", "discard", "redrive", "pause", "timeline", "feed", "refusedframe")
+MODELS = ("failuregroup", "deadletter", "discard", "redrive", "pause", "repair", "timeline", "feed", "refusedframe")
 ADDRESSES = {
     ("GET", "failuregroup_changelist"): EVERYBODY,
     ("GET", "failuregroup_change"): EVERYBODY,
@@ -53,6 +53,12 @@ ADDRESSES = {
     ("GET", "redrive_add"): set[str](),
     ("GET", "redrive_delete"): set[str](),
     ("GET", "redrive_history"): EVERYBODY,
+    ("GET", "repair_changelist"): ACTORS,
+    ("GET", "repair_change"): ACTORS,
+    ("POST", "repair_apply"): SUPERVISOR,
+    ("GET", "repair_add"): set[str](),
+    ("GET", "repair_delete"): set[str](),
+    ("GET", "repair_history"): ACTORS,
     ("GET", "pause_changelist"): EVERYBODY,
     ("GET", "pause_change"): EVERYBODY,
     ("GET", "pause_add"): ACTORS,
@@ -92,6 +98,7 @@ def address(name: str) -> str:
     pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
     pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk, "pause": Pause.objects.get().pk}
     pks |= {"feed": Feed.objects.latest("messages").pk, "refusedframe": RefusedFrame.objects.get().pk}
+    pks["repair"] = Repair.objects.get().pk
     if name == "timeline":
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
     has_row = not name.endswith(("_changelist", "_add", "_search", "_find"))
@@ -109,6 +116,7 @@ def _a_failure() -> None:
     refusals = RefusalLog()
     refusals.add(Refusal("prose", 5, b"hello"), "10.0.0.9")
     refusals.flush()
+    Repair.objects.create(name="test", group=FailureGroup.objects.get(), steps_made=[], made_by=someone)
 
 
 @pytest.mark.usefixtures("_a_failure")
