@@ -18,7 +18,7 @@ STRINGS: Final = "+get +mget +set +mset +getex +strlen +incr +incrby +decr +decr
 LISTS: Final = "+llen +lrange +lindex +lrem +ltrim +lpush +rpush +lpop +rpop +lmove"
 SETS: Final = "+sadd +srem +smembers +sismember +scard"
 QUEUE: Final = "~interconnect:* ~{interconnect:*}:*"
-BOARD: Final = "~patient:* ~{patient:*}:meta ~bed:* ~nurse:*"
+BOARD: Final = "~patient:* ~{patient:*}:meta ~bed:* ~nurse:* ~vitals:*"
 BOARD_ACCESS: Final = f"({BOARD} {STRINGS} {HASHES} {SETS} {TIMES} {SCRIPTS})"
 
 USERS: Final[Mapping[str, str]] = {

@@ -63,7 +63,7 @@ def says(client: Client, part: str, state: str) -> Callable[[], bool]:
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.parametrize("role", ["queue", "cache"])
+@pytest.mark.parametrize("role", ["sessions", "queue", "cache"])
 def test_a_redis_server_that_is_killed_shows_and_recovers(stack: Stack, client: Client, role: str) -> None:
     client.force_login(olu())
     getattr(stack, role).kill()
@@ -73,19 +73,6 @@ def test_a_redis_server_that_is_killed_shows_and_recovers(stack: Stack, client: 
     getattr(stack, role).start()
 
     within(SECONDS, says(client, f"Redis {role}", "up"))
-
-
-@pytest.mark.slow
-@pytest.mark.django_db
-def test_a_sessions_server_that_is_killed_shows_to_the_monitoring_and_recovers(stack: Stack, client: Client) -> None:
-    stack.sessions.kill()
-    within(SECONDS, lambda: readyz(client)["redis_sessions"] == "down")
-    assert 'epicops_up{part="redis_sessions"} 0.0' in scrape(client)
-
-    stack.sessions.start()
-
-    within(SECONDS, lambda: readyz(client)["redis_sessions"] == "up")
-    assert 'epicops_up{part="redis_sessions"} 1.0' in scrape(client)
 
 
 @pytest.mark.slow
