@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -131,7 +132,14 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        permissions = (("export_auditevent", "Can export the audit trail"),)
         indexes = (
+            GinIndex(  # who saw patient X on a board; who replayed letter L among others
+                fields=["detail"],
+                name="audit_by_detail",
+                opclasses=["jsonb_path_ops"],
+                condition=Q(detail__has_any_keys=["ids", "patients"]),
+            ),
             models.Index(fields=["recorded_at"], name="audit_by_time"),  # the admin's date filter
             models.Index(fields=["patient_id", "-id"], name="audit_by_patient"),  # who saw patient X
             models.Index(fields=["object_type", "object_id"], name="audit_by_object"),  # a message's history

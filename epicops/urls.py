@@ -7,9 +7,9 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="hyperspace:units"), name="home"),
     path("admin/", include("sessions_app.operator_urls")),  # ahead of the admin's own doors
+    path("", include("monitoring.urls")),
     path("admin/", admin.site.urls),
     path("hyperspace/", include("sessions_app.urls")),
     path("hyperspace/", include("vitals.urls")),
     path("interconnect/", include("interconnect.urls")),
-    path("", include("monitoring.urls")),
 ]

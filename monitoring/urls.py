@@ -1,6 +1,9 @@
+from django.contrib import admin
 from django.urls import path
 
-from monitoring import views
+from monitoring import auditor, views
+
+staff = admin.site.admin_view
 
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
@@ -8,4 +11,7 @@ urlpatterns = [
     path("metrics", views.metrics, name="metrics"),
     path("operations/now", views.operations_now, name="operations_now"),
     path("operations/panels", views.operations_panels, name="operations_panels"),
+    path("admin/audit/questions/", staff(auditor.questions), name="audit_questions"),
+    path("admin/audit/questions/patient/", staff(auditor.find_patient), name="audit_find_patient"),
+    path("admin/audit/questions/export/<str:form>/", staff(auditor.export), name="audit_export"),
 ]

@@ -53,6 +53,7 @@ def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponse:
 def handover(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Show the ward's patients as a sheet to print: who printed it, and how old each reading was."""
     shown = open_board(request, unit_id)
+    record_board(request, "board.print", shown)
     return render(request, "hyperspace/handover.html", board_context(request, shown))
 
 
@@ -99,16 +100,20 @@ def open_board(request: PortalRequest, unit_id: int) -> Board:
     unit = get_object_or_404(Unit.objects.visible_to(request.user), pk=unit_id)
     shown = read_board(unit, now(), is_by_bed=is_by_bed(request))
     if not is_continued(request, board_subject(shown)):
-        AuditEvent.objects.record(
-            "R",
-            "board.view",
-            actor=request.user,
-            request=request,
-            object_type="unit",
-            object_id=shown.unit.pk,
-            detail={"patients": shown.patient_ids},
-        )
+        record_board(request, "board.view", shown)
     return shown
+
+
+def record_board(request: PortalRequest, code: str, shown: Board) -> None:
+    AuditEvent.objects.record(
+        "R",
+        code,
+        actor=request.user,
+        request=request,
+        object_type="unit",
+        object_id=shown.unit.pk,
+        detail={"patients": shown.patient_ids},
+    )
 
 
 def open_bed(request: PortalRequest, key: str) -> Row:

@@ -212,7 +212,7 @@ def test_the_handover_sheet_says_for_whom_and_as_of_when(amara: Client, visit: V
     assert "Bed 427 · Okafor, Amaka" in shown
     assert "<span data-stale>[</span>78<span data-stale>]</span>" in shown  # nine minutes old
     assert "bed429-handover" not in shown
-    assert views() == ["board.view"]
+    assert views() == ["board.view", "board.print"]
 
 
 def test_an_empty_unit_has_nothing_to_hand_over(amara: Client) -> None:
