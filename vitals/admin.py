@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
@@ -27,6 +28,11 @@ from vitals.models import (
     Unit,
     UnmappedCode,
 )
+
+
+def record_look(request: HttpRequest, code: str, **about: Any) -> None:
+    """Record who is about to be seen; where that fails the page does, too."""
+    AuditEvent.objects.record(AuditEvent.Action.READ, code, actor=operator(request), request=request, **about)
 
 
 @admin.register(Unit)
@@ -82,15 +88,7 @@ class PatientAdmin(ReadOnlyModelAdmin[Patient]):
         return format_html_join("", "<div>{} {}</div>", rows)
 
     def opened(self, request: HttpRequest, obj: Patient) -> dict[str, Any]:
-        AuditEvent.objects.record(
-            AuditEvent.Action.READ,
-            "patient.view",
-            actor=operator(request),
-            request=request,
-            patient_id=obj.pk,
-            object_type=str(self.opts.model_name),
-            object_id=obj.pk,
-        )
+        record_look(request, "patient.view", patient_id=obj.pk, object_type="patient", object_id=obj.pk)
         return super().opened(request, obj)
 
 
@@ -123,6 +121,17 @@ class ObservationAdmin(ReadOnlyModelAdmin[Observation]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Observation]:
         return Observation.everything.all()  # what was withdrawn or is implausible too
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Return the page once it is on record whose values it shows."""
+        changes = super().get_changelist_instance(request)
+        patients = sorted({observation.patient_id for observation in changes.result_list})
+        record_look(request, "observation.list", detail={"patients": patients})
+        return changes
+
+    def opened(self, request: HttpRequest, obj: Observation) -> dict[str, Any]:
+        record_look(request, "observation.view", patient_id=obj.patient_id, object_type="observation", object_id=obj.pk)
+        return super().opened(request, obj)
 
     @admin.display(description="observed at")
     def observed(self, observation: Observation) -> SafeString | str:

@@ -2,14 +2,15 @@
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit import witness as witnesses
+from audit.archive import ArchiveRefused, verify_archive
 from audit.models import AuditEvent
-from audit.verify import Head, verify
+from audit.verify import verify
 
 SHOWN = 100  # findings
 
@@ -28,11 +29,19 @@ class Command(BaseCommand):
             help="compare with the ends kept here by an earlier check, then keep the present ones; "
             "put it where the database's administrators cannot write",
         )
+        parser.add_argument("--archive", type=Path, metavar="FILE", help="check this archived month instead")
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON line")
 
-    def handle(self, *, witness: Path | None, as_json: bool, **options: Any) -> None:
+    def handle(self, *, witness: Path | None, archive: Path | None, as_json: bool, **options: Any) -> None:
+        if archive:
+            self.stdout.write(f"{check_archive(archive):,} rows, as they were written")
+            return
         started = time.monotonic()
-        result = verify(read_witness(witness) if witness else {})
+        try:
+            seen = witnesses.read(witness) if witness else {}
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        result = verify(seen)
         seconds = time.monotonic() - started
         AuditEvent.objects.record(
             "E", "audit.verify", actor="verify_audit", detail={"rows": result.rows, "findings": len(result.findings)}
@@ -47,21 +56,12 @@ class Command(BaseCommand):
         if result.findings:
             raise CommandError(f"{len(result.findings)} findings: the audit trail has been tampered with")
         if witness:
-            write_witness(witness, result.heads)
+            witnesses.write(witness, result.heads)
 
 
-def read_witness(path: Path) -> dict[int, Head]:
-    """Return the ends of an earlier check; none before the first one."""
+def check_archive(path: Path) -> int:
+    """Return the number of an archive's rows; raises CommandError unless it is whole."""
     try:
-        return {int(stream): Head(*head) for stream, head in json.loads(path.read_text()).items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CommandError(f"{path} is no witness file") from error
-
-
-def write_witness(path: Path, heads: Mapping[int, Head]) -> None:
-    """Replace the file in one step: a crash leaves the old one."""
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(json.dumps(heads))
-    draft.replace(path)
+        return verify_archive(path)
+    except (ArchiveRefused, OSError) as error:
+        raise CommandError(f"{path.name}: {error}") from error

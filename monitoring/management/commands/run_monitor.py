@@ -2,11 +2,13 @@
 
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
+from audit.witness import advance
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.sequence_scan import scan
 from monitoring.history import keep, make_partitions
@@ -27,10 +29,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="take one sample and end")
 
-    def handle(self, *, once: bool, **options: Any) -> None:
+        parser.add_argument(
+            "--witness", type=Path, metavar="FILE", help="keep here where the audit trail ends, for verify_audit"
+        )
+
+    def handle(self, *, once: bool, witness: Path | None, **options: Any) -> None:
         with stop_on_signal() as stop:
             while not stop.requested:
                 observe()
+                if witness:
+                    look(witness)
                 if once:
                     return
                 pause(stop)
@@ -45,6 +53,14 @@ def observe() -> None:
         scan()
     except DatabaseError as error:
         logger.warning("no sample", extra={"error": type(error).__name__})
+
+
+def look(witness: Path) -> None:
+    """Note where the audit trail ends; what is cut off later is missed."""
+    try:
+        advance(witness)
+    except (DatabaseError, OSError, ValueError) as error:
+        logger.warning("audit trail not witnessed", extra={"error": type(error).__name__})
 
 
 def pause(stop: StopFlag) -> None:
