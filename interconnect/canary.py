@@ -6,6 +6,8 @@ died becomes a dead letter; the rest of the claim goes on in its order.
 
 A worker that only lost a connection takes its note away. Where it could not, because Redis itself went down, the note
 names a run of Redis that is over and counts for nothing: an outage is charged to no message.
+
+A person may name a message to be put aside as well (inflight.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,7 @@ from interconnect.rejected import MessageRejected
 
 SUSPICIOUS: Final = 2  # takeovers; one is what any restart or outage causes
 DEADLY: Final = 3  # deaths at one message; fewer may be an operator's kill -9 or the machine's
+ASIDE: Final = b"aside:"
 
 
 class Canary:
@@ -36,6 +39,7 @@ class Canary:
             client.delete(keys.CANARY)
             client.hset(keys.CANARY, "batch", str(claim.id))
         self._deaths = {int(field): int(count) for field, count in noted.items() if field.isdigit()}
+        self._aside = {int(field.removeprefix(ASIDE)) for field in noted if field.startswith(ASIDE)}
         self._run: str = client.info("server")["run_id"]
         ordinal, run, victim = noted.get(b"at", b":::").decode().split(":", 2)
         if ordinal and run == self._run and victim != worker:
@@ -49,6 +53,8 @@ class Canary:
 
     def verdict(self, ordinal: int) -> MessageRejected | None:
         """Return why this message must not be tried again, None when it may be."""
+        if ordinal in self._aside:
+            return MessageRejected("quarantined", "An operator put it aside while it was in flight")
         deaths = self._deaths.get(ordinal, 0)
         if deaths < DEADLY:
             return None

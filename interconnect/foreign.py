@@ -15,6 +15,7 @@ from interconnect.queue import MAX_CLAIM_BYTES, Claim, opened, uuid7
 from interconnect.rejected import MessageRejected
 
 LOOKED_AT: Final = 500  # entries nearest to the end where others push
+FAILED_ELSEWHERE: Final = "failed-elsewhere"
 OURS: Final = '{"v": 1, "id": '
 
 # KEYS 1 dlq 2 taken  ARGV 1 how many to look at 2 how our entries begin 3 new batch id 4 byte limit
@@ -53,5 +54,5 @@ def forget(client: Redis) -> None:
 
 def as_dead(claim: Claim) -> list[Delivery]:
     """Return the entries as messages that died elsewhere."""
-    why = MessageRejected("failed-elsewhere", "Another system put this on interconnect:dlq")
+    why = MessageRejected(FAILED_ELSEWHERE, "Another system put this on interconnect:dlq")
     return [Delivery(ordinal, raw, verdict=why) for ordinal, raw in enumerate(claim.messages)]

@@ -52,7 +52,9 @@ class Batch(models.Model):
     committed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        ordering = ("-id",)
         verbose_name_plural = "batches"
+        permissions = (("release_batch", "Can release claims in flight and put their messages aside"),)
 
     def __str__(self) -> str:
         return str(self.id)

@@ -10,7 +10,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
@@ -26,12 +27,16 @@ LOCK_CLASS: Final = 0x48_4C_37  # "HL7": our half of pg_advisory_lock's two inte
 STANDBY_SECONDS: Final = 0.5
 HUNG_SECONDS: Final = 15.0  # silence of an owner; a living one asks PostgreSQL something twice a second
 
-# The owner whose backend has waited for it, and not it for its backend, for so long. COPY waits within a statement.
-END_HUNG_OWNER: Final = """
-SELECT a.pid, pg_terminate_backend(a.pid)
+# l is the lock of a lane, a the session that holds it.
+OWNER: Final = """
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s AND l.objsubid = 2 AND l.granted
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+# The owner whose backend has waited for it, and not it for its backend, for so long. COPY waits within a statement.
+END_HUNG_OWNER: Final = f"""
+SELECT a.pid, pg_terminate_backend(a.pid) {OWNER}
   AND a.wait_event_type = 'Client'
   AND clock_timestamp() - greatest(a.state_change, a.query_start) > make_interval(secs => %s)
 """
@@ -106,3 +111,29 @@ def _end_hung_owner(lane: int, seconds: float) -> None:
         cursor.execute(END_HUNG_OWNER, [LOCK_CLASS, lane, seconds])
         for pid, _ in cursor.fetchall():
             logger.error("hung owner replaced", extra={"backend": pid, "silent_seconds": seconds})
+
+
+class Owner(NamedTuple):
+    """The session of PostgreSQL that owns a lane."""
+
+    pid: int
+    host: str  # empty: a socket of the same machine
+    owned_since: datetime  # at the latest
+    silent_seconds: float
+
+
+def owner(lane: int = 0) -> Owner | None:
+    """Return who owns the lane, None when nobody does."""
+    silence = "extract(epoch FROM clock_timestamp() - greatest(a.state_change, a.query_start))::float"
+    with connection.cursor() as cursor:
+        columns = f"a.pid, coalesce(host(a.client_addr), ''), a.backend_start, {silence}"
+        cursor.execute(f"SELECT {columns} {OWNER}", [LOCK_CLASS, lane])
+        row = cursor.fetchone()
+    return Owner(*row) if row else None
+
+
+def end_owner(lane: int = 0) -> bool:
+    """End the owner's session: what it had claimed goes to a standby, or comes back to itself. False without owner."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_terminate_backend(a.pid) {OWNER}", [LOCK_CLASS, lane])
+        return cursor.fetchone() is not None

@@ -9,6 +9,7 @@ import json
 import os
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from interconnect.pauses import Rule
 
 MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
 
+# Counts pushes on the way (reconciliation.py): `left` is the length of the queue after the last look.
 # KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit
 # -> {} | {'PAUSED'} | {'FENCED'} | {how often it came back, pauses that hold, batch id, newest message, ..., oldest}
 CLAIM: Final = """
@@ -28,6 +30,13 @@ local unfinished = redis.call('LINDEX', KEYS[2], 0)
 if unfinished then
   local takeovers = redis.call('HINCRBY', KEYS[4], unfinished, 1)
   return {takeovers, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
+end
+local waiting = redis.call('LLEN', KEYS[1])
+local came = waiting - tonumber(redis.call('HGET', KEYS[3], 'left') or 0)
+if came ~= 0 then
+  redis.call('HSETNX', KEYS[3], 'since', ARGV[2])
+  redis.call('HINCRBY', KEYS[3], came > 0 and 'pushed' or 'vanished', math.abs(came))
+  redis.call('HSET', KEYS[3], 'left', waiting)
 end
 local paused = tonumber(redis.call('HGET', KEYS[3], 'paused'))
 if paused == 0 or paused and paused > tonumber(redis.call('TIME')[1]) then return {'PAUSED'} end
@@ -40,6 +49,7 @@ while first > 1 do
 end
 if first > #messages then return {} end
 redis.call('LTRIM', KEYS[1], 0, -(#messages - first + 2))
+redis.call('HSET', KEYS[3], 'left', waiting - (#messages - first + 1))
 redis.call('RPUSH', KEYS[2], ARGV[2])
 redis.call('RPUSH', KEYS[2], unpack(messages, first))
 return {0, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
@@ -137,3 +147,8 @@ def uuid7() -> UUID:
     random = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds << 80) | (0x7 << 76) | ((random >> 68) << 64) | (0b10 << 62) | (random & ((1 << 62) - 1))
     return UUID(int=value)
+
+
+def made_at(batch: UUID) -> datetime:
+    """Return when `uuid7` made this id."""
+    return datetime.fromtimestamp((batch.int >> 80) / 1000, UTC)

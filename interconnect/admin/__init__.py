@@ -1,9 +1,10 @@
-"""The operators' pages for messages, dead letters, failures, redrives, refused frames, feeds and pauses."""
+"""The operators' pages for batches, messages, dead letters, failures, redrives, refused frames, feeds and pauses."""
 
 from interconnect.admin.dead_letters import DeadLetterAdmin
 from interconnect.admin.discard import DiscardAdmin
 from interconnect.admin.failures import FailureGroupAdmin
 from interconnect.admin.feeds import FeedAdmin
+from interconnect.admin.flow import BatchAdmin
 from interconnect.admin.messages import InboundMessageAdmin
 from interconnect.admin.pauses import PauseAdmin
 from interconnect.admin.redrive import RedriveAdmin
@@ -11,6 +12,7 @@ from interconnect.admin.refused import RefusedFrameAdmin
 from interconnect.admin.repairs import RepairAdmin
 
 __all__ = [
+    "BatchAdmin",
     "DeadLetterAdmin",
     "DiscardAdmin",
     "FailureGroupAdmin",

@@ -19,7 +19,18 @@ ROLES = ("viewer", "operator", "supervisor", "auditor")
 EVERYBODY, ACTORS, SUPERVISOR = set(ROLES), {"operator", "supervisor"}, {"supervisor"}
 WITH_AUDIT = {"supervisor", "auditor"}
 
-MODELS = ("failuregroup", "deadletter", "discard", "redrive", "pause", "repair", "timeline", "feed", "refusedframe")
+MODELS = (
+    "failuregroup",
+    "deadletter",
+    "discard",
+    "redrive",
+    "pause",
+    "repair",
+    "timeline",
+    "feed",
+    "refusedframe",
+    "batch",
+)
 ADDRESSES = {
     ("GET", "failuregroup_changelist"): EVERYBODY,
     ("GET", "failuregroup_change"): EVERYBODY,
@@ -45,6 +56,13 @@ ADDRESSES = {
     ("GET", "discard_delete"): set[str](),
     ("GET", "discard_history"): EVERYBODY,
     ("POST", "discard_restore"): SUPERVISOR,
+    ("GET", "batch_changelist"): EVERYBODY,
+    ("GET", "batch_change"): EVERYBODY,
+    ("GET", "batch_add"): set[str](),
+    ("GET", "batch_delete"): set[str](),
+    ("GET", "batch_history"): EVERYBODY,
+    ("GET", "batch_flow"): EVERYBODY,
+    ("POST", "batch_order"): ACTORS,
     ("GET", "redrive_changelist"): EVERYBODY,
     ("GET", "redrive_change"): EVERYBODY,
     ("GET", "redrive_progress"): EVERYBODY,
@@ -95,13 +113,14 @@ def in_role(role: str) -> Client:
 
 def address(name: str) -> str:
     letter = DeadLetter.objects.get()
-    pks = {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
+    pks: dict[str, object] = {"batch": letter.message.batch_id}
+    pks |= {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
     pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk, "pause": Pause.objects.get().pk}
     pks |= {"feed": Feed.objects.latest("messages").pk, "refusedframe": RefusedFrame.objects.get().pk}
     pks["repair"] = Repair.objects.get().pk
     if name == "timeline":
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
-    has_row = not name.endswith(("_changelist", "_add", "_search", "_find"))
+    has_row = not name.endswith(("_changelist", "_add", "_search", "_find", "_flow", "_order"))
     return reverse(f"admin:interconnect_{name}", args=[pks[name.partition("_")[0]]] if has_row else [])
 
 

@@ -1,0 +1,111 @@
+"""Batches, what is in flight, and the account that shows whether a message was lost."""
+
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from redis.exceptions import RedisError
+
+from audit.models import AuditEvent
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
+from epicops.redis_client import queue_web_client
+from interconnect.inflight import flight, suspect
+from interconnect.models import Batch, DeadLetter, InboundMessage
+from interconnect.ownership import end_owner, owner
+from interconnect.reconciliation import reconcile
+
+LABELS = dict(InboundMessage.Status.choices) | {"dead": "Dead", "discarded": DeadLetter.State.DISCARDED.label}
+ANOTHER = "Another claim is in flight by now: nothing was done."
+
+
+class OrderForm(forms.Form):
+    """What is to happen to the claim that the page showed."""
+
+    verb = forms.ChoiceField(choices=[(verb, verb) for verb in ("release", "one-by-one", "quarantine")])
+    batch = forms.UUIDField()
+    ordinal = forms.IntegerField(required=False, min_value=0)
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyModelAdmin[Batch]):
+    paginator = BoundedPaginator
+    change_list_template = "admin/interconnect/batch/list.html"
+    list_display = ("when", "size", "worker")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("flow/", view(self.flow), name="interconnect_batch_flow"),
+            path("flow/order/", view(require_POST(self.order)), name="interconnect_batch_order"),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="committed at")
+    def when(self, batch: Batch) -> SafeString | str:
+        return timestamp(batch.committed_at)
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.release_batch")
+
+    def flow(self, request: HttpRequest) -> HttpResponse:
+        """Show what is in flight, who owns the queue, and whether every message that was pushed is accounted for."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "In flight and reconciliation",
+            "opts": self.opts,
+            "now": timezone.now(),
+            "owner": owner(),
+            "last": Batch.objects.first(),
+            "may_release": self.has_release_permission(request),
+        }
+        try:
+            account = reconcile(queue_web_client())
+            rows = [(LABELS.get(status, status), number) for status, number in account.rows.items()]
+            context |= {"account": account, "rows": rows, "flight": flight(queue_web_client())}
+        except RedisError:
+            context["is_redis_away"] = True
+        return TemplateResponse(request, "admin/interconnect/batch/flow.html", context)
+
+    def order(self, request: HttpRequest) -> HttpResponse:
+        """Release the claim, have it taken one by one, or put one of its messages aside; then show the page again."""
+        if not self.has_release_permission(request):
+            raise PermissionDenied
+        form = OrderForm(request.POST)
+        try:
+            if form.is_valid():
+                self._carry_out(request, **form.cleaned_data)
+            else:
+                messages.error(request, "That names no claim: nothing was done.")
+        except RedisError:
+            messages.error(request, "Redis is away: nothing was done.")
+        return HttpResponseRedirect(reverse("admin:interconnect_batch_flow"))
+
+    @transaction.atomic
+    def _carry_out(self, request: HttpRequest, verb: str, batch: UUID, ordinal: int | None) -> None:
+        AuditEvent.objects.record(
+            AuditEvent.Action.EXECUTE,
+            f"claim.{verb}",
+            actor=operator(request),
+            request=request,
+            object_type="batch",
+            object_id=batch,
+            detail={} if ordinal is None else {"ordinal": ordinal},
+        )
+        client = queue_web_client()
+        claim = flight(client)
+        if claim is None or claim.batch != batch or (verb != "release" and not suspect(client, batch, ordinal)):
+            messages.warning(request, ANOTHER)
+        elif end_owner():
+            messages.success(request, "Its owner's session was ended: a worker takes the claim up again at once.")
+        else:
+            messages.warning(request, "Nobody owns the queue: the claim waits for the next worker.")

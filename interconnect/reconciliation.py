@@ -1,0 +1,121 @@
+"""Does it add up? Every message that was pushed is waiting, in flight, or a row that says what became of it.
+
+Senders push to the list themselves, so nobody can count for them. The claim script does: what the list has grown by
+since it last looked was pushed, what it has shrunk by without a claim has vanished. The counts begin with `since`, the
+batch of the first claim, and begin anew when Redis loses its data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db.models import Count
+
+from epicops import keys
+from epicops.redis_client import Redis
+from interconnect.foreign import FAILED_ELSEWHERE
+from interconnect.models import DeadLetter, InboundMessage
+from interconnect.queue import made_at
+
+Status = InboundMessage.Status
+
+# KEYS 1 queue 2 inflight 3 ctl  ->  {since, pushed, vanished, left, waiting, in flight with the batch id}
+LOOK: Final = """
+local ctl = {}
+for place, name in ipairs({'since', 'pushed', 'vanished', 'left'}) do
+  ctl[place] = redis.call('HGET', KEYS[3], name) or ''
+end
+ctl[5] = redis.call('LLEN', KEYS[1])
+ctl[6] = redis.call('LLEN', KEYS[2])
+return ctl
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What Redis says at one moment."""
+
+    since: UUID | None  # nothing has been claimed yet
+    pushed: int
+    vanished: int
+    waiting: int
+    inflight: int
+
+    @property
+    def claimed(self) -> int:
+        return self.pushed - self.vanished - self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Where every message is that was pushed `since` then; `missing` and `surplus` are what does not add up."""
+
+    since: datetime | None
+    pushed: int
+    vanished: int
+    waiting: int
+    inflight: int
+    rows: Mapping[str, int]  # by what became of them
+    missing: int  # claimed, acknowledged, and no row
+    surplus: int  # rows of messages that Redis does not know to have been claimed
+
+    @property
+    def is_balanced(self) -> bool:
+        return not (self.vanished or self.missing or self.surplus)
+
+
+def reconcile(client: Redis) -> Reconciliation:
+    """Return the account of now; raises RedisError or DatabaseError when a store is away.
+
+    Redis is asked before and after PostgreSQL. What was acknowledged by the first answer must have rows, and what has
+    rows must have been claimed by the second: a busy worker cannot make the account look wrong.
+    """
+    before = look(client)
+    rows = committed(before.since) if before.since else {}
+    after = look(client)
+    total = sum(rows.values())
+    return Reconciliation(
+        since=made_at(after.since) if after.since else None,
+        pushed=after.pushed,
+        vanished=after.vanished,
+        waiting=after.waiting,
+        inflight=after.inflight,
+        rows=rows,
+        missing=max(before.claimed - before.inflight - total, 0),
+        surplus=max(total - after.claimed, 0) if before.since == after.since else 0,
+    )
+
+
+def look(client: Redis) -> Look:
+    since, *numbers = client.eval(LOOK, 3, keys.QUEUE, keys.INFLIGHT, keys.CONTROL)
+    pushed, vanished, left, waiting, inflight = (int(number or 0) for number in numbers)
+    came = waiting - left  # not counted by a claim yet
+    return Look(
+        since=UUID(since.decode()) if since else None,
+        pushed=pushed + max(came, 0),
+        vanished=vanished + max(-came, 0),
+        waiting=waiting,
+        inflight=max(inflight - 1, 0),
+    )
+
+
+def committed(since: UUID) -> dict[str, int]:
+    """Count the messages that came from the queue since this batch, by status; of the dead the discarded by themselves.
+
+    Replays, and what others put on the DLQ, were never pushed. Counting by status reads an index only.
+    """
+    since_then = InboundMessage.objects.filter(batch__gte=since).order_by("batch_id", "ordinal")
+    first = since_then.values_list("pk", flat=True).first()
+    if first is None:
+        return {}
+    rows = InboundMessage.objects.filter(pk__gte=first).order_by()
+    letters = DeadLetter.objects.filter(message__gte=first, message__status=Status.DEAD, message__replay_of=None)
+    by_status = rows.values_list("status").annotate(number=Count("pk"))
+    replays = dict(rows.filter(replay_of__isnull=False).values_list("status").annotate(number=Count("pk")))
+    counts = {status: number - replays.get(status, 0) for status, number in by_status}
+    foreign = letters.filter(error_class=FAILED_ELSEWHERE)
+    discarded = letters.exclude(error_class=FAILED_ELSEWHERE).filter(state=DeadLetter.State.DISCARDED).count()
+    dead = counts.pop(Status.DEAD, 0) - foreign.count() - discarded
+    return counts | {Status.DEAD: dead, "discarded": discarded}
