@@ -24,6 +24,7 @@ from interconnect.heartbeat import EVERY, beat, leaves
 from interconnect.ownership import HUNG_SECONDS, owned_queue
 from interconnect.pauses import Rule
 from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
+from interconnect.unwritten import last_effects
 from vitals import cache, whereabouts
 from vitals.codes import local_codes
 from vitals.ingest import Effects
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = (0.005, 0.02)  # first and longest pause of an idle worker: what a lone message waits at most
 OUTAGE_SECONDS = (0.1, 2.0)  # first and longest pause while Redis or PostgreSQL is away
 BEHIND_SECONDS = 1.0  # how long cached documents may be out of date while a backlog is worked off
+REFRESH_SECONDS = 20.0  # between two renewals of the copies of where everybody is, which expire
 HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait; also the longest silence towards PostgreSQL
 
 
@@ -61,7 +63,7 @@ class Worker:
         self._hung_seconds = hung_seconds
         self._unwritten = Effects()
         self._written_through_at = 0.0
-        self._last_beat = float("-inf")
+        self._last_beat = self._refreshed_at = float("-inf")
 
     def run(self) -> None:
         """Apply messages until asked to stop, or with `drain` until nothing is left. An outage is waited out."""
@@ -88,6 +90,7 @@ class Worker:
     def _work(self, queue: InboundQueue) -> None:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
         pausing.publish(self._client)
+        self._unwritten |= last_effects()
         while not self._stop.requested:
             self._beat()
             busy = self._step(queue)
@@ -138,6 +141,9 @@ class Worker:
         while not self._stop.requested and (released := pausing.released(self._size)):
             self._commit(uuid7(), released)
         pausing.publish(self._client)
+        if time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
+            whereabouts.refresh()
+            self._refreshed_at = time.monotonic()
         while not self._stop.requested and (claim := foreign.take(self._client)):
             self._commit(claim.id, foreign.as_dead(claim))
             foreign.forget(self._client)

@@ -1,18 +1,17 @@
 """Patients, where they are, and what was measured. PostgreSQL is the truth; Redis holds copies."""
 
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final
 
-from django.conf import settings
-from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from vitals.coding import CodeMapping, UnmappedCode
 from vitals.nursing import Assignment, OxygenTarget
 from vitals.plans import VisitPlan
 from vitals.superseded import SupersededObservation
+from vitals.wards import Bed, Unit
 
 __all__ = [
     "Assignment",
@@ -67,63 +66,6 @@ class PatientIdentifier(models.Model):
 
     def __str__(self) -> str:
         return f"Identifier {self.pk}"
-
-
-class UnitQuerySet(models.QuerySet["Unit"]):
-    def visible_to(self, user: AbstractUser) -> Self:
-        """Return the wards this person works on."""
-        return self.filter(staff=user)
-
-    def with_occupancy(self) -> Self:
-        """Add `bed_count`, `occupied_count` and `free_count`."""
-        current = Q(beds__stays__isnull=False, beds__stays__to_at=None)
-        return self.annotate(
-            bed_count=Count("beds", distinct=True),
-            occupied_count=Count("beds", filter=current, distinct=True),
-            free_count=F("bed_count") - F("occupied_count"),
-        )
-
-
-class Unit(models.Model):
-    """A ward. PV1-3.1 within its facility (PV1-3.4)."""
-
-    facility = models.CharField(max_length=227, blank=True)
-    code = models.CharField(max_length=64)
-    name = models.CharField(max_length=100, blank=True)
-    staff = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="units", blank=True)
-
-    objects = UnitQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("code",)
-        constraints = (models.UniqueConstraint(fields=["facility", "code"], name="one_unit_per_code"),)
-
-    def __str__(self) -> str:
-        return self.name or self.code
-
-
-class BedQuerySet(models.QuerySet["Bed"]):
-    def visible_to(self, user: AbstractUser) -> Self:
-        """Return the beds of the wards this person works on."""
-        return self.filter(unit__staff=user)
-
-
-class Bed(models.Model):
-    """A bed, or any other place a patient can be: PV1-3 without its unit."""
-
-    unit = models.ForeignKey(Unit, models.PROTECT, related_name="beds")
-    room = models.CharField(max_length=64, blank=True)
-    label = models.CharField(max_length=64, blank=True)
-    key = models.SlugField(max_length=80, unique=True, help_text="Its name in Redis keys and addresses")
-
-    objects = BedQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("unit", "key")
-        constraints = (models.UniqueConstraint(fields=["unit", "room", "label"], name="one_bed_per_location"),)
-
-    def __str__(self) -> str:
-        return self.key
 
 
 class Visit(models.Model):

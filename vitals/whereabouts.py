@@ -1,10 +1,10 @@
 """Copies of where patients are, for other systems: `patient:<id>:location` and `bed:<bed>:patient`.
 
-Derived from the stays and written through after each commit. They expire after TTL, so that what could not be written
-while Redis was away is wrong for no longer than that.
+Derived from the stays, written through after each commit and renewed by the worker before they expire. What could not
+be written while Redis was away is therefore wrong for no longer than TTL.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from django.db import connection
@@ -17,6 +17,7 @@ from vitals.cache import breaker
 from vitals.models import Bed
 
 TTL: Final = 60  # seconds
+SLICE: Final = 500  # patients whose copies are renewed in one round trip
 
 
 class Presence(NamedTuple):
@@ -62,16 +63,37 @@ def write_through(patient_ids: Collection[int], bed_ids: Collection[int]) -> Non
         return  # the breaker has logged it, and the copies expire
 
 
-def read_presences(patient_ids: Collection[int], bed_ids: Collection[int]) -> list[Presence]:
-    """Return who of these patients is where and who is in these beds, the latest arrival first."""
+def refresh() -> None:
+    """Write the copies of everybody who is in a bed; those of others expire. One query."""
+    presences = read_presences()
+    try:
+        with breaker.guard():
+            for start in range(0, len(presences), SLICE):
+                _renew(presences[start : start + SLICE])
+    except (CircuitOpen, RedisError):
+        return  # the breaker has logged it
+
+
+def _renew(presences: Sequence[Presence]) -> None:
+    with get_redis_connection("default").pipeline(transaction=False) as pipeline:
+        for presence in reversed(presences):  # of two the later arrival is written last
+            key = keys.location(presence.patient_id)
+            pipeline.hset(key, mapping=presence.fields())
+            pipeline.expire(key, TTL)
+            pipeline.set(keys.occupant(presence.bed), presence.patient_id, ex=TTL)
+        pipeline.execute()
+
+
+def read_presences(patient_ids: Collection[int] | None = None, bed_ids: Collection[int] = ()) -> list[Presence]:
+    """Return who of these patients is where and who is in these beds, the latest arrival first; without any, all."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT v.patient_id, s.bed_id, b.key, u.code, b.room, u.facility, s.visit_id,
                  extract(epoch FROM s.from_at)::bigint
                FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
                JOIN vitals_bed b ON b.id = s.bed_id JOIN vitals_unit u ON u.id = b.unit_id
-               WHERE s.to_at IS NULL AND (v.patient_id = ANY(%s) OR s.bed_id = ANY(%s))
+               WHERE s.to_at IS NULL AND (%(all)s OR v.patient_id = ANY(%(patients)s) OR s.bed_id = ANY(%(beds)s))
                ORDER BY s.from_at DESC, s.id DESC""",
-            [list(patient_ids), list(bed_ids)],
+            {"all": patient_ids is None, "patients": list(patient_ids or ()), "beds": list(bed_ids)},
         )
         return [Presence(*row) for row in cursor.fetchall()]

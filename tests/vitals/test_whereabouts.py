@@ -7,7 +7,10 @@ from django_redis import get_redis_connection
 
 from epicops import keys
 from epicops.embedded.stack import Stack
-from tests.builders import NINE, adt, drain, merge, push
+from interconnect.apply import apply_batch
+from interconnect.delivery import Delivery
+from interconnect.queue import uuid7
+from tests.builders import NINE, adt, drain, merge, oru, push
 from vitals import whereabouts
 from vitals.models import Bed, PatientIdentifier, Visit
 
@@ -78,6 +81,28 @@ def test_a_copy_lives_a_minute_and_its_absence_is_no_answer() -> None:
 
     ttl = get_redis_connection("default").ttl(keys.location(patient_id()))
     assert 0 < ttl <= whereabouts.TTL
+
+
+def test_what_expired_is_written_again_by_an_idle_worker() -> None:
+    push(adt("A01"), adt("A01", "2", minutes=5))
+    drain()
+    get_redis_connection("default").flushall()
+    drain()
+
+    assert (location()[b"bed"], occupant("bed427")) == (b"bed427", patient_id("2"))
+
+
+def test_what_a_worker_committed_and_did_not_write_the_next_one_writes() -> None:
+    push(adt("A01"), oru(hr=70))
+    drain()
+    for message in (adt("A02", bed="428", minutes=5), oru(hr=99, minutes=6)):  # committed, and then the worker dies
+        apply_batch(uuid7(), [Delivery(0, message).interpret()], "worker")
+    drain()
+
+    redis = get_redis_connection("default")
+    assert (occupant("bed427"), occupant("bed428")) == (None, patient_id())
+    assert b'"hr":99' in redis.get(keys.vitals("bed428"))
+    assert b'"hr"' not in redis.get(keys.vitals("bed427"))
 
 
 def test_a_ward_is_written_by_two_queries() -> None:
