@@ -83,6 +83,11 @@ class Delivery:
         self.status, self.reason = Status.SKIPPED, f"duplicate of message {original}"
         self.events, self.error = (), None
 
+    def come_back(self, original: int) -> None:
+        """Skip this, which is message `original` once more: a failover has undone its claim."""
+        self.set_aside(original)
+        self.reason = f"came back after a failover: message {original}"
+
     def hold(self, pause_id: int) -> None:
         """Keep this back until the pause is over."""
         self.pause_id = pause_id

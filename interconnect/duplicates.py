@@ -31,7 +31,7 @@ def set_aside(deliveries: Sequence[Delivery]) -> None:
 
     What a person has asked to replay is delivered whatever came before.
     """
-    known = [delivery for delivery in deliveries if delivery.header.control_id and not delivery.is_asked_for]
+    known = [d for d in deliveries if d.header.control_id and not (d.is_asked_for or d.duplicate_of)]
     seen: dict[tuple[str, ...], dict[bytes, int]] = {}  # in this batch: message ids by sender and control id, content
     for delivery, (applied, is_reused) in zip(known, _look_up(known), strict=True):
         earlier = seen.setdefault(delivery.header[1:], {})

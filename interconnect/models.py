@@ -11,6 +11,7 @@ from interconnect.feeds import Feed, FeedHour
 from interconnect.http_senders import HttpSender
 from interconnect.inbox import InboxMessage
 from interconnect.pauses import Pause, PauseQuerySet
+from interconnect.queue_runs import QueueRun
 from interconnect.redrives import Redrive, RedriveItem
 from interconnect.refused import RefusedFrame
 from interconnect.repairs import Repair
@@ -33,6 +34,7 @@ __all__ = [
     "MessageTokens",
     "Pause",
     "PauseQuerySet",
+    "QueueRun",
     "Redrive",
     "RedriveItem",
     "RefusedFrame",

@@ -64,9 +64,11 @@ def is_drained(client: Redis) -> bool:
 
 
 def hold(deliveries: Sequence[Delivery], rules: Sequence[Rule]) -> None:
-    """Keep back what the rules hold, whatever it says."""
+    """Keep back what the rules hold, whatever it says; but not what is a copy of an earlier message."""
     for delivery in deliveries if rules else ():
-        if rule := next((rule for rule in rules if rule.holds(delivery.header)), None):
+        if delivery.duplicate_of is None and (
+            rule := next((rule for rule in rules if rule.holds(delivery.header)), None)
+        ):
             delivery.hold(rule.pause_id)
 
 

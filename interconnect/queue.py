@@ -21,10 +21,12 @@ from interconnect.pauses import Rule
 MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
 
 # Counts pushes on the way (reconciliation.py): `left` is the length of the queue after the last look.
-# KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit
-# -> {} | {'PAUSED'} | {'FENCED'} | {how often it came back, pauses that hold, batch id, newest message, ..., oldest}
+# KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit 5 run id
+# -> {} | {'PAUSED'} | {'FENCED'} | {'CHANGED'}
+#    | {how often it came back, pauses that hold, batch id, newest message, ..., oldest message}
 CLAIM: Final = """
 if redis.call('HGET', KEYS[3], 'token') ~= ARGV[3] then return {'FENCED'} end
+if string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= ARGV[5] then return {'CHANGED'} end
 local held = redis.call('HGET', KEYS[3], 'held') or ''
 local unfinished = redis.call('LINDEX', KEYS[2], 0)
 if unfinished then
@@ -69,6 +71,10 @@ class Fenced(Exception):  # noqa: N818  named for the state
     """Another worker owns the queue now; whatever this one holds comes back to the owner."""
 
 
+class ServerChanged(Exception):  # noqa: N818  named for the state
+    """Another server process answers for the queue; it may lack what the one before had."""
+
+
 class Paused(Exception):  # noqa: N818  named for the state
     """An operator has stopped the queue."""
 
@@ -89,9 +95,11 @@ class InboundQueue:
     def __init__(self, client: Redis, token: str) -> None:
         self._client = client
         self._token = token
+        self.run_id = ""
 
     def take_over(self) -> None:
-        """Fence every earlier owner: their next claim raises Fenced."""
+        """Fence every earlier owner: their next claim raises Fenced. Ours are of the server that answers now."""
+        self.run_id = self._client.info("server")["run_id"]
         self._client.hset(keys.CONTROL, "token", self._token)
 
     def claim(self, size: int) -> Claim | None:
@@ -107,12 +115,15 @@ class InboundQueue:
             str(uuid7()),
             self._token,
             MAX_CLAIM_BYTES,
+            self.run_id,
         )
         match reply:
             case []:
                 return None
             case [b"FENCED"]:
                 raise Fenced
+            case [b"CHANGED"]:
+                raise ServerChanged
             case [b"PAUSED"]:
                 raise Paused
         takeovers, held, batch, *newest_first = reply

@@ -20,10 +20,10 @@ from interconnect.apply import apply_batch
 from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
 from interconnect.delivery import Delivery
+from interconnect.guard import Guard
 from interconnect.heartbeat import EVERY, beat, leaves
 from interconnect.ownership import HUNG_SECONDS, owned_queue
-from interconnect.pauses import Rule
-from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
+from interconnect.queue import Fenced, InboundQueue, Paused, ServerChanged, uuid7
 from interconnect.unwritten import last_effects
 from vitals import cache, whereabouts
 from vitals.codes import local_codes
@@ -82,19 +82,21 @@ class Worker:
                         pause = OUTAGE_SECONDS[0]
                         self._work(queue)
                     return
-            except (RedisError, OperationalError, InterfaceError, Fenced) as error:
+            except (RedisError, OperationalError, InterfaceError, Fenced, ServerChanged) as error:
                 logger.warning("worker waits", extra={"worker": self.name, "error": type(error).__name__})
                 time.sleep(pause)
                 pause = min(pause * 2, OUTAGE_SECONDS[1])
 
     def _work(self, queue: InboundQueue) -> None:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
+        guard = Guard(self._client, self.name, queue.run_id)
         pausing.publish(self._client)
         self._unwritten |= last_effects()
         while not self._stop.requested:
             self._beat()
-            busy = self._step(queue)
+            busy = self._step(queue, guard)
             if (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
+                guard.note()
                 busy |= self._housekeeping()
                 last_housekeeping = time.monotonic()
             if busy:
@@ -112,7 +114,7 @@ class Worker:
             beat(self._client, f"worker {self.name}")
             self._last_beat = time.monotonic()
 
-    def _step(self, queue: InboundQueue) -> bool:
+    def _step(self, queue: InboundQueue, guard: Guard) -> bool:
         """Take one claim through; False when there was nothing to take."""
         try:
             claim = queue.claim(self._size)
@@ -121,8 +123,13 @@ class Worker:
         if claim is None:
             return False
         deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)]
-        self._commit(claim.id, deliveries, Canary.for_claim(self._client, claim, self.name), claim.held)
+        canary = Canary.for_claim(self._client, claim, self.name)
+        _read(deliveries, canary)
+        came_back = guard.recognise(deliveries)
+        pausing.hold(deliveries, claim.held)
+        self._commit(claim.id, deliveries, canary)
         queue.acknowledge(claim)
+        guard.passed(len(deliveries), came_back)
         # In a backlog the next claims change the same beds again: their documents are written once for all of them.
         if len(claim.messages) < self._size or time.monotonic() - self._written_through_at > BEHIND_SECONDS:
             self._write_through()
@@ -139,35 +146,35 @@ class Worker:
         if not self._drain:  # a redrive has its own pace: who drains does not wait for it
             redrive.advance()
         while not self._stop.requested and (released := pausing.released(self._size)):
-            self._commit(uuid7(), released)
+            self._deliver(uuid7(), released)
         pausing.publish(self._client)
         if time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
             whereabouts.refresh()
             self._refreshed_at = time.monotonic()
         while not self._stop.requested and (claim := foreign.take(self._client)):
-            self._commit(claim.id, foreign.as_dead(claim))
+            self._deliver(claim.id, foreign.as_dead(claim))
             foreign.forget(self._client)
         replays = requested_replays(self._size)
         if replays:
-            self._commit(uuid7(), replays)
+            self._deliver(uuid7(), replays)
         return bool(replays) | bool(push_outbox(self._client)) | bool(inbox.move(self._client))
 
-    def _commit(
-        self,
-        batch_id: UUID,
-        deliveries: Sequence[Delivery],
-        canary: Canary | None = None,
-        held: Sequence[Rule] = (),
-    ) -> None:
-        one_by_one = canary.one_by_one if canary else None
-        codes = local_codes()
-        for delivery in one_by_one(deliveries) if one_by_one else deliveries:
-            delivery.interpret(canary.verdict(delivery.ordinal) if canary else None, codes)
-        pausing.hold(deliveries, held)
-        effects = apply_batch(batch_id, deliveries, self.name, one_by_one)
+    def _deliver(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
+        """Apply what does not come from the queue."""
+        _read(deliveries)
+        self._commit(batch_id, deliveries)
+
+    def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
+        effects = apply_batch(batch_id, deliveries, self.name, canary.one_by_one if canary else None)
         if effects is None:
             self.tally.redelivered += 1
             return
         self.tally.batches += 1
         self.tally.messages.update(delivery.status.value for delivery in deliveries)
         self._unwritten |= effects
+
+
+def _read(deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
+    codes = local_codes()
+    for delivery in canary.one_by_one(deliveries) if canary else deliveries:
+        delivery.interpret(canary.verdict(delivery.ordinal) if canary else None, codes)

@@ -1,4 +1,4 @@
-"""The operators' pages for batches, messages, dead letters, failures, redrives, refused frames, feeds and pauses."""
+"""The operators' pages of the HL7 interface."""
 
 from interconnect.admin.dead_letters import DeadLetterAdmin
 from interconnect.admin.discard import DiscardAdmin
@@ -7,6 +7,7 @@ from interconnect.admin.feeds import FeedAdmin
 from interconnect.admin.flow import BatchAdmin
 from interconnect.admin.messages import InboundMessageAdmin
 from interconnect.admin.pauses import PauseAdmin
+from interconnect.admin.queue_runs import QueueRunAdmin
 from interconnect.admin.redrive import RedriveAdmin
 from interconnect.admin.refused import RefusedFrameAdmin
 from interconnect.admin.repairs import RepairAdmin
@@ -19,6 +20,7 @@ __all__ = [
     "FeedAdmin",
     "InboundMessageAdmin",
     "PauseAdmin",
+    "QueueRunAdmin",
     "RedriveAdmin",
     "RefusedFrameAdmin",
     "RepairAdmin",

@@ -5,7 +5,17 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, Pause, Redrive, RefusedFrame, Repair
+from interconnect.models import (
+    DeadLetter,
+    Discard,
+    FailureGroup,
+    Feed,
+    Pause,
+    QueueRun,
+    Redrive,
+    RefusedFrame,
+    Repair,
+)
 from interconnect.refused import Refusal, RefusalLog
 from tests import factories
 from tests.builders import adt
@@ -25,6 +35,7 @@ MODELS = (
     "discard",
     "redrive",
     "pause",
+    "queuerun",
     "repair",
     "timeline",
     "feed",
@@ -82,6 +93,11 @@ ADDRESSES = {
     ("GET", "pause_add"): ACTORS,
     ("GET", "pause_delete"): set[str](),
     ("GET", "pause_history"): EVERYBODY,
+    ("GET", "queuerun_changelist"): EVERYBODY,
+    ("GET", "queuerun_change"): EVERYBODY,
+    ("GET", "queuerun_add"): set[str](),
+    ("GET", "queuerun_delete"): set[str](),
+    ("GET", "queuerun_history"): EVERYBODY,
     ("GET", "inboundmessage_changelist"): ACTORS,
     ("GET", "inboundmessage_change"): ACTORS,
     ("POST", "inboundmessage_search"): ACTORS,
@@ -117,7 +133,7 @@ def address(name: str) -> str:
     pks |= {"failuregroup": letter.group_id, "deadletter": letter.pk, "inboundmessage": letter.message_id}
     pks |= {"discard": Discard.objects.get().pk, "redrive": Redrive.objects.get().pk, "pause": Pause.objects.get().pk}
     pks |= {"feed": Feed.objects.latest("messages").pk, "refusedframe": RefusedFrame.objects.get().pk}
-    pks["repair"] = Repair.objects.get().pk
+    pks |= {"repair": Repair.objects.get().pk, "queuerun": QueueRun.objects.get().pk}
     if name == "timeline":
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
     has_row = not name.endswith(("_changelist", "_add", "_search", "_find", "_flow", "_order"))
@@ -136,6 +152,7 @@ def _a_failure() -> None:
     refusals.add(Refusal("prose", 5, b"hello"), "10.0.0.9")
     refusals.flush()
     Repair.objects.create(name="test", group=FailureGroup.objects.get(), steps_made=[], made_by=someone)
+    QueueRun.objects.create(run_id="a", replication_id="b", offset=0, last_message=0, backlog=0, unchecked=0)
 
 
 @pytest.mark.usefixtures("_a_failure")
