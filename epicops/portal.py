@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -70,18 +71,19 @@ def bind(request: HttpRequest, *, role: str, department: str, portal: str) -> No
     request.session.update({"role": role, "department": department, "portal": portal})
 
 
-def portal_required(portal: str) -> Callable[[View], View]:
+def portal_required(portal: str, *, by_session: bool = False) -> Callable[[View], View]:
     """Let in who signed in at this portal in one of its roles: others get the login page, or 403.
 
-    Both are read from the session, which has been loaded in one round trip, not from the user's row.
+    Both are read from the session, which has been loaded in one round trip, not from the user's row. With `by_session`
+    that row is not looked up at all: the view does it, or the session's word is enough.
     """
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not request.user.is_authenticated:
-                return sign_in(request)
             session = request.session
+            if not (SESSION_KEY in session if by_session else request.user.is_authenticated):
+                return sign_in(request)
             if session.get("portal") != portal or session.get("role") not in ROLES[portal]:
                 raise PermissionDenied
             if session.get("locked"):
@@ -105,7 +107,7 @@ def emergency(request: HttpRequest) -> str:
 def emergency_until(request: HttpRequest) -> datetime | None:
     """Return when this session's emergency access closes; None where none is open."""
     until = str(request.session.get("bg_until", ""))
-    return datetime.fromisoformat(until) if until > timestamp() else None
+    return datetime.fromisoformat(until) if until and until > timestamp() else None
 
 
 def context(request: HttpRequest) -> dict[str, Callable[[], object]]:

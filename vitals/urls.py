@@ -1,6 +1,6 @@
 from django.urls import path
 
-from vitals import views
+from vitals import api, views
 from vitals.nurse_plan import nurse_plan
 
 app_name = "hyperspace"
@@ -11,6 +11,7 @@ urlpatterns = [
     path("units/<int:unit_id>/unattended/", views.board_unattended, name="board-unattended"),
     path("units/<int:unit_id>/handover/", views.handover, name="handover"),
     path("units/<int:unit_id>/nurses/", nurse_plan, name="nurse-plan"),
+    path("api/beds/<slug:key>/vitals", api.bed_vitals, name="bed-vitals"),
     path("beds/<slug:key>/", views.bed, name="bed"),
     path("beds/<slug:key>/cells/", views.bed_cells, name="bed-cells"),
     path("beds/<slug:key>/unattended/", views.bed_unattended, name="bed-unattended"),

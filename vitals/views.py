@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
-from audit.models import AuditEvent
 from epicops.passive import passive
 from epicops.portal import HYPERSPACE, PortalRequest, portal_required
-from vitals.board import Board, Row, read_board, read_rows
+from vitals.access import bed_subject, board_subject, open_bed, open_board, record_view, units_of
+from vitals.board import Board, Row
 from vitals.documents import SHOWN
-from vitals.models import Bed, Movement, Unit
-from vitals.polling import entity_tag, held_tag, is_continued
+from vitals.models import Movement
+from vitals.polling import entity_tag, held_tag
 from vitals.trend import read_history
 
 MOVEMENTS_SHOWN = 10
@@ -26,8 +26,8 @@ MOVEMENTS_SHOWN = 10
 @portal_required(HYPERSPACE)
 @require_safe
 def units(request: PortalRequest) -> HttpResponse:
-    """Show the wards this person works on."""
-    visible = Unit.objects.visible_to(request.user).with_occupancy()
+    """Show the wards that are open to this person."""
+    visible = units_of(request).with_occupancy()
     return render(request, "hyperspace/units.html", {"units": visible})
 
 
@@ -35,7 +35,7 @@ def units(request: PortalRequest) -> HttpResponse:
 @require_safe
 def board(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Show a ward's beds with their patients' latest vitals."""
-    shown = open_board(request, unit_id)
+    shown = open_board(request, unit_id, is_by_bed=is_by_bed(request))
     return render(request, "hyperspace/board.html", board_context(request, shown))
 
 
@@ -44,7 +44,7 @@ def board(request: PortalRequest, unit_id: int) -> HttpResponse:
 @require_safe
 def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Show the board as browsers without JavaScript reload it by themselves."""
-    shown = open_board(request, unit_id)
+    shown = open_board(request, unit_id, is_by_bed=is_by_bed(request))
     return render(request, "hyperspace/board.html", board_context(request, shown))
 
 
@@ -52,8 +52,8 @@ def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponse:
 @require_safe
 def handover(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Show the ward's patients as a sheet to print: who printed it, and how old each reading was."""
-    shown = open_board(request, unit_id)
-    record_board(request, "board.print", shown)
+    shown = open_board(request, unit_id, is_by_bed=is_by_bed(request))
+    record_view(request, "board.print", "unit", shown.unit.pk, patients=shown.patient_ids)
     return render(request, "hyperspace/handover.html", board_context(request, shown))
 
 
@@ -62,7 +62,7 @@ def handover(request: PortalRequest, unit_id: int) -> HttpResponse:
 @require_safe
 def board_cells(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Answer with what changes on a board; 304 while nothing has."""
-    context = board_context(request, open_board(request, unit_id))
+    context = board_context(request, open_board(request, unit_id, is_by_bed=is_by_bed(request)))
     return answer_poll(request, "hyperspace/_board.html", context)
 
 
@@ -95,64 +95,13 @@ def bed_cells(request: PortalRequest, key: str) -> HttpResponse:
     return answer_poll(request, "hyperspace/_bed.html", context)
 
 
-def open_board(request: PortalRequest, unit_id: int) -> Board:
-    """Return the ward, or 404 when it is not this person's; record who is about to be seen."""
-    unit = get_object_or_404(Unit.objects.visible_to(request.user), pk=unit_id)
-    shown = read_board(unit, now(), is_by_bed=is_by_bed(request))
-    if not is_continued(request, board_subject(shown)):
-        record_board(request, "board.view", shown)
-    return shown
-
-
-def record_board(request: PortalRequest, code: str, shown: Board) -> None:
-    AuditEvent.objects.record(
-        "R",
-        code,
-        actor=request.user,
-        request=request,
-        object_type="unit",
-        object_id=shown.unit.pk,
-        detail={"patients": shown.patient_ids},
-    )
-
-
-def open_bed(request: PortalRequest, key: str) -> Row:
-    """Return the bed, or 404 when it is not on a ward of this person; record who is about to be seen."""
-    found = get_object_or_404(Bed.objects.visible_to(request.user).select_related("unit"), key=key)
-    (shown,) = read_rows([found], now())
-    if not is_continued(request, bed_subject(shown)):
-        for patient_id in patient_ids(shown) or [None]:
-            AuditEvent.objects.record(
-                "R",
-                "bed.view",
-                actor=request.user,
-                request=request,
-                patient_id=patient_id,
-                object_type="bed",
-                object_id=found.pk,
-            )
-    return shown
-
-
 def is_by_bed(request: HttpRequest) -> bool:
     """Whether the reader wants the beds in order of their numbers; by urgency otherwise."""
     return request.GET.get("by") == "bed"
 
 
-def patient_ids(row: Row) -> list[int | None]:
-    return [occupant.patient_id for occupant in row.occupants]
-
-
-def board_subject(shown: Board) -> str:
-    return f"unit {shown.unit.pk}: {shown.patient_ids}"
-
-
-def bed_subject(shown: Row) -> str:
-    return f"bed {shown.bed.pk}: {patient_ids(shown)}"
-
-
 def board_context(request: HttpRequest, shown: Board) -> dict[str, Any]:
-    etag = entity_tag(request, board_subject(shown), (shown.rows, shown.counts))
+    etag = entity_tag(request, board_subject(request, shown), (shown.rows, shown.counts))
     return {
         "board": shown,
         "columns": SHOWN,
@@ -163,7 +112,12 @@ def board_context(request: HttpRequest, shown: Board) -> dict[str, Any]:
 
 
 def bed_context(request: HttpRequest, shown: Row) -> dict[str, Any]:
-    return {"row": shown, "columns": SHOWN, "etag": entity_tag(request, bed_subject(shown), shown), "now": now()}
+    return {
+        "row": shown,
+        "columns": SHOWN,
+        "etag": entity_tag(request, bed_subject(request, shown), shown),
+        "now": now(),
+    }
 
 
 def history_context(shown: Row) -> dict[str, Any]:
