@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
 
+from epicops import systemd
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
 from interconnect import foreign, inbox, pausing, redrive
@@ -64,6 +65,8 @@ class Worker:
         self._unwritten = Effects()
         self._written_through_at = 0.0
         self._last_beat = self._refreshed_at = float("-inf")
+        self._away_since: float | None = None  # when the outage at hand began
+        self.is_owner = False
 
     def run(self) -> None:
         """Apply messages until asked to stop, or with `drain` until nothing is left. An outage is waited out."""
@@ -72,20 +75,41 @@ class Worker:
 
     def _run(self) -> None:
         pause = OUTAGE_SECONDS[0]
+        systemd.notify("READY=1", "STATUS=standing by")
         while not self._stop.requested:
             try:
                 with owned_queue(
                     self._client, self._stop, on_standby=self._beat, hung_seconds=self._hung_seconds
                 ) as queue:
                     if queue is not None:
-                        logger.info("queue owned", extra={"worker": self.name})
-                        pause = OUTAGE_SECONDS[0]
-                        self._work(queue)
+                        self._own(queue)
                     return
             except (RedisError, OperationalError, InterfaceError, Fenced, ServerChanged) as error:
-                logger.warning("worker waits", extra={"worker": self.name, "error": type(error).__name__})
+                pause = OUTAGE_SECONDS[0] if self._away_since is None else min(pause * 2, OUTAGE_SECONDS[1])
+                self._note_outage(type(error).__name__)
                 time.sleep(pause)
-                pause = min(pause * 2, OUTAGE_SECONDS[1])
+
+    def _own(self, queue: InboundQueue) -> None:
+        logger.info("queue owned", extra={"worker": self.name})
+        systemd.notify("STATUS=owns the queue")
+        self.is_owner = True
+        try:
+            self._work(queue)
+        finally:
+            self.is_owner = False
+
+    def _note_outage(self, error: str) -> None:
+        """Log the first failure only; every answer of a store that is no answer counts, MISCONF and OOM too."""
+        systemd.notify("WATCHDOG=1", f"STATUS=waits: {error}")
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            logger.warning("worker waits", extra={"worker": self.name, "error": error})
+
+    def _note_recovery(self) -> None:
+        if self._away_since is not None:
+            seconds = round(time.monotonic() - self._away_since, 1)
+            logger.info("worker goes on", extra={"worker": self.name, "seconds": seconds})
+            self._away_since = None
 
     def _work(self, queue: InboundQueue) -> None:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
@@ -95,6 +119,7 @@ class Worker:
         while not self._stop.requested:
             self._beat()
             busy = self._step(queue, guard)
+            self._note_recovery()
             if (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
                 guard.note()
                 busy |= self._housekeeping()
@@ -112,6 +137,7 @@ class Worker:
     def _beat(self) -> None:
         if time.monotonic() - self._last_beat >= EVERY:
             beat(self._client, f"worker {self.name}")
+            systemd.notify("WATCHDOG=1")
             self._last_beat = time.monotonic()
 
     def _step(self, queue: InboundQueue, guard: Guard) -> bool:

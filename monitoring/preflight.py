@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
+from interconnect.ownership import TransactionPooling, refuse_transaction_pooling
 from monitoring.health import ROLES, is_migrated
 from monitoring.metrics import EVICTION
 
@@ -17,6 +18,8 @@ FRESHNESS: Final = "Vitals are at most 60 s old"
 ENCRYPTION: Final = "Nothing travels in the clear"
 AVAILABILITY: Final = "A lost Redis server is replaced"
 AUDIT: Final = "Everything is on record"
+
+PROMISES: Final = (MESSAGES, SESSIONS, FRESHNESS, ENCRYPTION, AVAILABILITY, AUDIT)
 
 PROMISE: Final = {"queue": MESSAGES, "sessions": SESSIONS, "cache": FRESHNESS}
 PERSISTENCE: Final = {  # per role: what CONFIG GET must say, and why
@@ -62,10 +65,20 @@ def of_postgresql() -> Iterator[Finding]:
                 yield Finding(MESSAGES, f"PostgreSQL {name} is {value}", value not in {"off", "local"}, why)
             cursor.execute("SELECT EXISTS (SELECT FROM audit_events_other)")
             (strays,) = cursor.fetchone()
+        yield of_pooling()
         yield Finding(AUDIT, "every audit row has its month's partition", not strays, "run run_monitor all the time")
         yield Finding(MESSAGES, "all migrations are applied", is_migrated(), "run manage.py migrate")
     except DatabaseError as error:
         yield Finding(MESSAGES, "PostgreSQL answers", is_kept=False, why=type(error).__name__)
+
+
+def of_pooling() -> Finding:
+    condition = "each connection to PostgreSQL has a session of its own"
+    try:
+        refuse_transaction_pooling()
+    except TransactionPooling as error:
+        return Finding(MESSAGES, condition, is_kept=False, why=str(error))
+    return Finding(MESSAGES, condition, is_kept=True, why="")
 
 
 def of_role(role: str) -> Iterator[Finding]:

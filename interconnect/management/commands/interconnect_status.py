@@ -1,7 +1,8 @@
 """The queue's counts for people and scripts."""
 
 import json
-from typing import Any
+import time
+from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
@@ -10,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from epicops.redis_client import queue_client
-from interconnect.status import counts
+from epicops.shutdown import StopFlag, stop_on_signal
+from interconnect.status import Counts, counts
 
 
 class Command(BaseCommand):
@@ -18,16 +20,44 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON line")
+        parser.add_argument(
+            "--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help="again and again until Ctrl-C"
+        )
 
-    def handle(self, *, as_json: bool, **options: Any) -> None:
+    def handle(self, *, as_json: bool, watch: float | None, **options: Any) -> None:
+        if watch:
+            with stop_on_signal() as stop:
+                self._watch(watch, stop)
+            return
         try:
             status = counts(queue_client())
         except (RedisError, DatabaseError) as error:
             raise CommandError(f"A store is away: {type(error).__name__}") from error
         if as_json:
             self.stdout.write(json.dumps(status))
-            return
-        table = Table("", "messages")
-        for name, number in status.items():
-            table.add_row(name.replace("_", " "), f"{number:,}")
-        Console().print(table)
+        else:
+            Console().print(table(status))
+
+    def _watch(self, seconds: float, stop: StopFlag) -> None:
+        console, earlier = Console(), None
+        while not stop.requested:
+            try:
+                status = counts(queue_client())
+                shown: Table | str = table(status, earlier, seconds)
+            except (RedisError, DatabaseError) as error:
+                shown = f"A store is away: {type(error).__name__}"
+            else:
+                earlier = status
+            console.clear()  # nothing where the output is no terminal
+            console.print(shown)
+            time.sleep(seconds)
+
+
+def table(status: Counts, earlier: Counts | None = None, seconds: float = 1.0) -> Table:
+    """Return the counts and, beside an earlier look, how fast they change."""
+    now, before = cast("dict[str, int]", status), cast("dict[str, int]", earlier or status)
+    shown = Table("", "messages", *(["per second"] if earlier else []))
+    for name, number in now.items():
+        rate = [f"{(number - before[name]) / seconds:+,.1f}"] if earlier else []
+        shown.add_row(name.replace("_", " "), f"{number:,}", *rate)
+    return shown

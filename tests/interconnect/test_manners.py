@@ -1,0 +1,99 @@
+"""How the worker behaves towards those who run it."""
+
+import socket
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from epicops.redis_client import Redis, queue_client
+from interconnect.models import DeadLetter, InboundMessage
+from tests.builders import drain, oru, push
+from tests.processes import ManageProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def out_of_memory(client: Redis, *, on: bool) -> None:
+    client.config_set("maxmemory", "1" if on else "0")
+
+
+def read_only(client: Redis, *, on: bool) -> None:
+    client.replicaof(*("127.0.0.1", "1") if on else ("NO", "ONE"))
+
+
+def master_down(client: Redis, *, on: bool) -> None:
+    client.config_set("replica-serve-stale-data", "no" if on else "yes")
+    read_only(client, on=on)
+
+
+@pytest.mark.parametrize("unwell", [out_of_memory, read_only, master_down])
+def test_a_server_that_answers_with_an_error_of_its_own_is_an_outage(
+    unwell: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    push(oru())
+    unwell(queue_client(), on=True)
+    waited: list[float] = []
+
+    def well_again_at_the_third_try(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            unwell(queue_client(), on=False)
+
+    monkeypatch.setattr(time, "sleep", well_again_at_the_third_try)
+    try:
+        drain()
+    finally:
+        unwell(queue_client(), on=False)
+
+    assert InboundMessage.objects.get().status == "applied"
+    assert not DeadLetter.objects.exists()
+    assert [record.message for record in caplog.records if "worker" in record.message] == [
+        "worker waits",
+        "worker goes on",
+    ]
+
+
+def test_a_strict_worker_does_not_start_where_messages_can_be_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    queue_client().config_set("appendfsync", "everysec")
+    try:
+        with pytest.raises(CommandError, match="not met"):
+            call_command("consume_interconnect", "--strict", "--drain")
+    finally:
+        queue_client().config_set("appendfsync", "always")
+
+    assert "everysec loses acknowledged messages when the disk is slow" in capsys.readouterr().err
+
+
+def test_a_worker_tells_systemd_and_prometheus(
+    manage: Callable[..., ManageProcess], process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    push(oru())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, socket.create_server(("127.0.0.1", 0)) as free:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        port = free.getsockname()[1]
+        free.close()
+        process_environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        worker = manage("consume_interconnect", "--metrics-port", str(port))
+
+        told = [systemd.recv(200) for _ in range(4)]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+            metrics = page.read().decode()
+        worker.stop()
+
+    assert told[0] == b"READY=1\nSTATUS=standing by"
+    assert b"STATUS=owns the queue" in told
+    assert b"WATCHDOG=1" in told
+    assert "epicops_worker_is_owner 1.0" in metrics
+
+
+def test_the_counts_can_be_watched(manage: Callable[..., ManageProcess]) -> None:
+    watching = manage("interconnect_status", "--watch", "0.1")
+
+    watching.wait_for("dead letters")
+
+    assert watching.stop() == 0
