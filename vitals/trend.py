@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db.models import Avg, DateTimeField, F, Func, Max, Min, QuerySet, Value
+from django.db.models.functions import TruncMinute
 
 from vitals.codes import VITALS
 from vitals.documents import SHOWN
@@ -67,6 +68,19 @@ def read_history(patient_id: int, now: datetime) -> History | None:
     if since is None:
         return None
     return History(since, _trends(observations, since, now), _rows(observations))
+
+
+def read_series(patient_id: int, now: datetime) -> dict[str, list[float | None]]:
+    """Return the last 24 hours by the minute: `at` (Unix seconds), and each vital's mean, None where it has none."""
+    day = Observation.objects.filter(patient=patient_id, observed_at__gt=now - WINDOW, observed_at__lte=now)
+    shown = day.filter(vital__in=[name for names in LINES.values() for name in names])
+    means: dict[datetime, dict[str, float]] = {}
+    rows = shown.values_list("vital", TruncMinute("observed_at")).annotate(Avg("value"))
+    for vital, minute, mean in rows.order_by():
+        means.setdefault(minute, {})[vital] = round(float(mean), 1)
+    at = sorted(means)
+    series = {name: [means[minute].get(name) for minute in at] for names in LINES.values() for name in names}
+    return {"at": [minute.timestamp() for minute in at], **series}
 
 
 def _trends(observations: QuerySet[Observation], since: datetime, now: datetime) -> tuple[Trend, ...]:

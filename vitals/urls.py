@@ -14,5 +14,6 @@ urlpatterns = [
     path("api/beds/<slug:key>/vitals", api.bed_vitals, name="bed-vitals"),
     path("beds/<slug:key>/", views.bed, name="bed"),
     path("beds/<slug:key>/cells/", views.bed_cells, name="bed-cells"),
+    path("beds/<slug:key>/trend/", views.bed_trend, name="bed-trend"),
     path("beds/<slug:key>/unattended/", views.bed_unattended, name="bed-unattended"),
 ]

@@ -6,7 +6,7 @@ A page and its polls are one view of the same patients: recorded when it opens, 
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, JsonResponse
 from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
@@ -18,7 +18,7 @@ from vitals.board import Board, Row
 from vitals.documents import SHOWN
 from vitals.models import Movement
 from vitals.polling import entity_tag, held_tag
-from vitals.trend import read_history
+from vitals.trend import read_history, read_series
 
 MOVEMENTS_SHOWN = 10
 
@@ -93,6 +93,18 @@ def bed_cells(request: PortalRequest, key: str) -> HttpResponse:
     if held_tag(request) != context["etag"]:
         context |= history_context(shown)
     return answer_poll(request, "hyperspace/_bed.html", context)
+
+
+@passive
+@portal_required(HYPERSPACE)
+@require_safe
+def bed_trend(request: PortalRequest, key: str) -> HttpResponse:
+    """Answer with what the bed page draws: the last 24 hours by the minute, of the visit that is named with it."""
+    shown = open_bed(request, key)
+    if shown.occupant is None:
+        return JsonResponse({"encounter": None, "series": {}})
+    series = read_series(shown.occupant.patient_id, now())
+    return JsonResponse({"encounter": shown.occupant.visit_id, "series": series})
 
 
 def is_by_bed(request: HttpRequest) -> bool:

@@ -69,6 +69,7 @@
       if (focused) document.getElementById(focused)?.focus();
     }
     showAges(live);
+    live.dispatchEvent(new Event("patched"));
   }
 
   function takeDown() {

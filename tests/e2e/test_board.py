@@ -102,6 +102,19 @@ def test_a_bed_page_keeps_current_too(amara: Page, visit: Visit, complaints: lis
     assert complaints == []
 
 
+def test_the_plot_goes_with_the_patient(amara: Page, visit: Visit, complaints: list[str]) -> None:
+    open_bed(amara)
+    expect(amara.locator("#plot canvas")).to_be_visible()
+    amara.get_by_role("button", name="6 h").click()
+    factories.discharge(visit)
+    factories.admit(Bed.objects.get(key="bed427"), "Newman")
+
+    expect(amara.get_by_text("Newman, Amaka")).to_be_visible()
+
+    expect(amara.locator("#plot canvas")).to_have_count(0)
+    assert complaints == []
+
+
 def test_a_new_bed_appears_by_itself(amara: Page) -> None:
     open_board(amara)
 

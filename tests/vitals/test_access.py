@@ -25,6 +25,7 @@ PLACES = {  # addresses of a ward or bed, by what is in them
     "handover": "unit",
     "bed": "bed",
     "bed-cells": "bed",
+    "bed-trend": "bed",
     "bed-unattended": "bed",
     "bed-vitals": "bed",
 }
