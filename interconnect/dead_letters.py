@@ -11,7 +11,7 @@ from epicops import keys
 from epicops.crypto import is_sealed, ring
 from epicops.redis_client import Redis
 from interconnect.delivery import Delivery
-from interconnect.models import DeadLetter, Revision
+from interconnect.models import DeadLetter, ReplayMode, Revision
 
 OUTBOX_SLICE = 200
 
@@ -64,11 +64,16 @@ def plain_body(raw: bytes) -> dict[str, str]:
 
 
 def requested_replays(limit: int) -> Sequence[Delivery]:
-    """Return the messages an operator wants delivered again, as last edited, in the order they first came."""
-    letters = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING).select_related("message")
-    letters = letters.order_by("message_id")[:limit]
+    """Return the messages an operator wants delivered again, as last edited, in the order they first came.
+
+    One that must respect newer messages comes alone: what it may do depends on those before it.
+    """
+    wanted = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING).select_related("message")
+    letters = list(wanted.order_by("message_id")[:limit])
+    late = [place for place, letter in enumerate(letters) if letter.replay_mode != ReplayMode.ANYWAY]
+    letters = letters[: max(late[0], 1)] if late else letters
     return [
-        Delivery(ordinal, raw, replay_of=letter.message_id)
+        Delivery(ordinal, raw, replay_of=letter.message_id, mode=letter.replay_mode)
         for ordinal, (letter, raw) in enumerate(zip(letters, as_last_edited(letters), strict=True))
     ]
 

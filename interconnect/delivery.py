@@ -29,6 +29,7 @@ class Delivery:
     raw: bytes
     replay_of: int | None = None
     is_release: bool = False  # delivered again because a pause is over, not because a person asked
+    mode: str = ""  # of a replay: what newer messages mean to it, see lateness.py
     verdict: MessageRejected | None = None  # why it is dead whatever it says
     header: er7.Header = field(init=False)
     message: er7.Message | None = None  # where the bytes can be read
@@ -80,8 +81,11 @@ class Delivery:
     def set_aside(self, original: int) -> None:
         """Skip this copy of message `original`."""
         self.duplicate_of = original
-        self.status, self.reason = Status.SKIPPED, f"duplicate of message {original}"
-        self.events, self.error = (), None
+        self.skip(f"duplicate of message {original}")
+
+    def skip(self, reason: str) -> None:
+        """Keep this without applying it."""
+        self.status, self.reason, self.events, self.error = Status.SKIPPED, reason, (), None
 
     def come_back(self, original: int) -> None:
         """Skip this, which is message `original` once more: a failover has undone its claim."""

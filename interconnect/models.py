@@ -12,7 +12,7 @@ from interconnect.http_senders import HttpSender
 from interconnect.inbox import InboxMessage
 from interconnect.pauses import Pause, PauseQuerySet
 from interconnect.queue_runs import QueueRun
-from interconnect.redrives import Redrive, RedriveItem
+from interconnect.redrives import Redrive, RedriveItem, ReplayMode
 from interconnect.refused import RefusedFrame
 from interconnect.repairs import Repair
 from interconnect.revisions import Revision
@@ -39,6 +39,7 @@ __all__ = [
     "RedriveItem",
     "RefusedFrame",
     "Repair",
+    "ReplayMode",
     "Revision",
     "Search",
 ]
@@ -118,10 +119,11 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         """Those that wait for a person."""
         return self.filter(state=DeadLetter.State.OPEN)
 
-    def request_replay(self, by: models.Model) -> int:
+    def request_replay(self, by: models.Model, mode: str = "anyway") -> int:
         """Ask the worker to deliver these once more, in their original order; return how many were open."""
         return self.open().update(
             state=DeadLetter.State.REPLAYING,
+            replay_mode=mode,
             replay_requested_by=by,
             replay_requested_at=Now(),
         )
@@ -146,6 +148,7 @@ class DeadLetter(models.Model):
     error_text = models.CharField(max_length=300, help_text="For people; never patient data")
     failed_at = models.DateTimeField(db_default=Now())
     pushed_at = models.DateTimeField(null=True, blank=True, help_text="When it was put on interconnect:dlq")
+    replay_mode = models.CharField(max_length=10, choices=ReplayMode, default=ReplayMode.ANYWAY, db_default="anyway")
     replay_requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     replay_requested_at = models.DateTimeField(null=True, blank=True)
     discard = models.ForeignKey(

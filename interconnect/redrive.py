@@ -21,7 +21,7 @@ from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, Redrive
 
 Item = RedriveItem.State
 OUTCOMES: Final = {DeadLetter.State.RESOLVED: Item.RESOLVED, DeadLetter.State.FAILED_AGAIN: Item.FAILED_AGAIN}
-LIMITS: Final = ("canary", "rate", "stop_percent", "opens_at", "closes_at")
+LIMITS: Final = ("canary", "rate", "stop_percent", "mode", "opens_at", "closes_at")
 
 
 @transaction.atomic
@@ -99,7 +99,7 @@ def _release(redrive: Redrive, most: int) -> None:
     released = list(free.values_list("pk", flat=True))
     if redrive.repair:
         released = repair.make(redrive.repair, released, by=redrive.started_by)
-    DeadLetter.objects.filter(pk__in=released).request_replay(by=redrive.started_by)
+    DeadLetter.objects.filter(pk__in=released).request_replay(by=redrive.started_by, mode=redrive.mode)
     chosen = redrive.items.filter(letter__in=ids)
     chosen.filter(letter__in=released).update(state=Item.RELEASED)
     chosen.filter(~Q(letter__in=released)).update(state=Item.LEFT_OUT)

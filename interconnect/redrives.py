@@ -9,6 +9,14 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 
+class ReplayMode(models.TextChoices):
+    """What it means to a replay that newer messages of its patient were applied meanwhile."""
+
+    ANYWAY = "anyway", "Replay anyway"
+    HISTORY = "history", "History only: skip what would change the present"
+    SUPERSEDED = "superseded", "Skip as superseded what newer messages have overtaken"
+
+
 class Redrive(models.Model):
     """A supervised replay of many dead letters in their original order."""
 
@@ -31,6 +39,7 @@ class Redrive(models.Model):
         verbose_name="stop at",
         help_text="% of those finished; stops when a larger share fails again",
     )
+    mode = models.CharField("newer messages", max_length=10, choices=ReplayMode, default=ReplayMode.ANYWAY)
     opens_at = models.TimeField(
         null=True, blank=True, verbose_name="from", help_text="Releases only between these times of day; empty: always"
     )

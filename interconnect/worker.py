@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from epicops import systemd
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
-from interconnect import foreign, inbox, pausing, redrive
+from interconnect import foreign, inbox, lateness, pausing, redrive
 from interconnect.apply import apply_batch
 from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
@@ -188,6 +188,7 @@ class Worker:
     def _deliver(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
         """Apply what does not come from the queue."""
         _read(deliveries)
+        lateness.respect(deliveries)
         self._commit(batch_id, deliveries)
 
     def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:

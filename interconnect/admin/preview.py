@@ -9,27 +9,33 @@ from django.http import HttpRequest
 from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.dead_letters import as_last_edited
+from interconnect.lateness import overtaken
 from interconnect.models import DeadLetter, DeadLetterQuerySet, Repair
 from interconnect.preview import add_up, forecast
 from interconnect.repair import attempt
 
 SAMPLE = 50  # messages; each costs some ten milliseconds
+LATE = 20  # messages of which it is said whether newer ones were applied
+NEWER_SHOWN = 5
 SAMPLE_BYTES = 4 * 1024 * 1024
 
 
 def outlook(request: HttpRequest, letters: DeadLetterQuerySet, repair: Repair | None = None) -> dict[str, Any]:
     """Return the rows that replaying one letter, repaired, would change; of several the totals of the first SAMPLE.
 
-    The rows name patients: they are for those who may read messages, and looking at them is audited.
+    `late` has for the first LATE what came after them and was applied. The rows name patients: they are for those who
+    may read messages, and looking at them is audited.
     """
-    found = sample(letters)
-    bodies = as_last_edited(found)
+    chosen = sample(letters)
+    bodies = as_last_edited(chosen)
     forecasts = forecast([attempt(repair, raw) for raw in bodies])
-    is_one = len(found) == 1 and letters.open().count() == 1
+    late = [overtaken(letter.message, raw, NEWER_SHOWN) for letter, raw in zip(chosen[:LATE], bodies, strict=False)]
+    found = {"late": late, "late_number": sum(bool(each.number) for each in late)}
+    is_one = len(chosen) == 1 and letters.open().count() == 1
     if not (is_one and request.user.has_perm("interconnect.view_inboundmessage")):
-        return {"totals": add_up(forecasts)}
-    _record(request, found[0])
-    return {"forecast": forecasts[0]}
+        return {**found, "totals": add_up(forecasts)}
+    _record(request, chosen[0])
+    return {**found, "forecast": forecasts[0]}
 
 
 def sample(letters: DeadLetterQuerySet) -> list[DeadLetter]:

@@ -1,5 +1,6 @@
 """Replay: a count to confirm, the request to the worker, the audit event."""
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,15 +13,22 @@ from epicops.admin_site import operator
 from interconnect.admin.preview import outlook
 from interconnect.admin.selection import confirmed_only, hidden_fields, summary
 from interconnect.discard import locked
-from interconnect.models import DeadLetter, DeadLetterQuerySet
+from interconnect.models import DeadLetter, DeadLetterQuerySet, ReplayMode
+
+
+class ReplayForm(forms.Form):
+    mode = forms.ChoiceField(
+        choices=ReplayMode.choices, initial=ReplayMode.ANYWAY, label="Newer messages", widget=forms.RadioSelect
+    )
 
 
 def replay(request: HttpRequest, letters: DeadLetterQuerySet, back: str) -> HttpResponse:
     """Ask how many are meant; once confirmed, hand them to the worker and return to `back`."""
     letters = confirmed_only(request, letters)
-    if "post" not in request.POST:
-        return _confirmation(request, letters, back)
-    count = _request_replay(request, letters)
+    form = ReplayForm(request.POST if "mode" in request.POST else None)
+    if "post" not in request.POST or (form.is_bound and not form.is_valid()):
+        return _confirmation(request, letters, form, back)
+    count = _request_replay(request, letters, form.cleaned_data["mode"] if form.is_bound else ReplayMode.ANYWAY)
     outcome = reverse("admin:interconnect_deadletter_changelist") + "?state=replayed"
     if count:
         text = format_html('{} queued for replay. <a href="{}">See what becomes of it</a>', count, outcome)
@@ -30,7 +38,7 @@ def replay(request: HttpRequest, letters: DeadLetterQuerySet, back: str) -> Http
     return HttpResponseRedirect(back)
 
 
-def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, back: str) -> HttpResponse:
+def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, form: ReplayForm, back: str) -> HttpResponse:
     found = summary(letters)
     context = {
         **admin.site.each_context(request),
@@ -38,6 +46,7 @@ def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, back: str) 
         **outlook(request, letters),
         "title": "Replay dead letters",
         "opts": DeadLetter._meta,
+        "form": form,
         "hidden": hidden_fields(request, found["newest"]),
         "back": back,
     }
@@ -45,12 +54,12 @@ def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, back: str) 
 
 
 @transaction.atomic
-def _request_replay(request: HttpRequest, letters: DeadLetterQuerySet) -> int:
+def _request_replay(request: HttpRequest, letters: DeadLetterQuerySet, mode: str) -> int:
     ids = locked(letters.open())
     if not ids:
         return 0
     person = operator(request)
-    DeadLetter.objects.filter(pk__in=ids).request_replay(by=person)
+    DeadLetter.objects.filter(pk__in=ids).request_replay(by=person, mode=mode)
     AuditEvent.objects.record(
         AuditEvent.Action.EXECUTE,
         "message.replay",
@@ -58,6 +67,6 @@ def _request_replay(request: HttpRequest, letters: DeadLetterQuerySet) -> int:
         request=request,
         object_type="deadletter",
         object_id=ids[0] if len(ids) == 1 else "",
-        detail={"count": len(ids), "ids": ids},
+        detail={"count": len(ids), "ids": ids, "mode": mode},
     )
     return len(ids)

@@ -178,7 +178,7 @@ def test_a_supervisor_starts_it_from_the_list_pauses_it_and_goes_on_with_other_l
     sam.user_permissions.add(*Permission.objects.filter(codename__in=["view_deadletter", "view_redrive"]))
     client.force_login(sam)
     chosen = {"action": "redrive_selected", "select_across": "1", "_selected_action": ["0"]}
-    limits = {"canary": 1, "rate": 5, "stop_percent": 10}
+    limits = {"canary": 1, "rate": 5, "stop_percent": 10, "mode": "anyway"}
 
     asked = client.post(LIST, chosen).content.decode()
     page = client.post(LIST, {**chosen, **limits, "post": "yes"})["Location"]
