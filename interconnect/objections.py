@@ -1,13 +1,12 @@
 """Why something that arrived cannot be accepted as a message, and which answer says so."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from interconnect.ack import PADDING, Error, header
 from interconnect.mllp import Event, Fault, Frame
 
-SECOND_MSH: Final = re.compile(rb"[\r\n]MSH")
+SECOND_MSH: Final = (b"\rMSH", b"\nMSH")
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff", b"M\0S\0H", b"\0M\0S\0H")
 
 
@@ -52,7 +51,7 @@ def objection(event: Event, senders: Senders = ANYBODY) -> Objection | None:
 def of_payload(raw: bytes, senders: Senders = ANYBODY) -> Objection | None:
     if (msh := header(raw)) is None:
         return _of_another_kind(raw.lstrip(PADDING))
-    if SECOND_MSH.search(raw.lstrip(PADDING)):
+    if any(second in raw.lstrip(PADDING) for second in SECOND_MSH):
         return SEVERAL
     if not msh.field(10):
         return NO_CONTROL_ID

@@ -79,7 +79,7 @@ class Sender:
     """A raw socket, and the acknowledgments that came back on it."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._framer = Framer()
 
     def exchange(self, stream: bytes, answers: int = 1) -> list[tuple[str, str]]:
