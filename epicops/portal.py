@@ -27,6 +27,8 @@ ROLES: Final = {
     HYPERSPACE: frozenset({"physician", "nurse", "charge_nurse"}),
     MYCHART: frozenset({"patient"}),
 }
+DOORS: Final = {HYPERSPACE: "sessions:login", MYCHART: "sessions:mychart-login", OPERATIONS: "admin:login"}
+HOMES: Final = {HYPERSPACE: "hyperspace:units", MYCHART: "sessions:mychart-own"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ def bind(request: HttpRequest, *, role: str, department: str, portal: str) -> No
     request.session.update({"role": role, "department": department, "portal": portal})
 
 
-def portal_required(portal: str, *, by_session: bool = False) -> Callable[[View], View]:
-    """Let in who signed in at this portal in one of its roles: others get the login page, or 403.
+def portal_required(*portals: str, by_session: bool = False) -> Callable[[View], View]:
+    """Let in who signed in at one of these portals in one of its roles: others get the first one's door, or 403.
 
     Both are read from the session, which has been loaded in one round trip, not from the user's row. With `by_session`
     that row is not looked up at all: the view does it, or the session's word is enough.
@@ -83,8 +85,9 @@ def portal_required(portal: str, *, by_session: bool = False) -> Callable[[View]
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             session = request.session
             if not (SESSION_KEY in session if by_session else request.user.is_authenticated):
-                return sign_in(request)
-            if session.get("portal") != portal or session.get("role") not in ROLES[portal]:
+                return sign_in(request, portals[0])
+            portal = session.get("portal")
+            if portal not in portals or session.get("role") not in ROLES[portal]:
                 raise PermissionDenied
             if session.get("locked"):
                 return unlock_first(request)
@@ -118,16 +121,17 @@ def context(request: HttpRequest) -> dict[str, Callable[[], object]]:
 def unlock_first(request: HttpRequest) -> HttpResponse:
     """Send a person whose workstation has locked to the lock screen and back; tell a poll by 423."""
     if is_passive(request):
-        return render(request, "401.html", status=423)
+        return render(request, "401.html", {"door": reverse(DOORS[HYPERSPACE])}, status=423)
     return redirect_to_login(request.get_full_path(), reverse("sessions:unlock"))
 
 
-def sign_in(request: HttpRequest) -> HttpResponse:
-    """Send a person to the login page and back; tell a poll, which can do neither, by 401."""
+def sign_in(request: HttpRequest, portal: str = HYPERSPACE) -> HttpResponse:
+    """Send a person to a portal's login page and back; tell a poll, which can do neither, by 401."""
+    door = reverse(DOORS[portal])
     if is_passive(request):
-        response = render(request, "401.html", status=401)
+        response = render(request, "401.html", {"door": door}, status=401)
         response["WWW-Authenticate"] = "Session"  # RFC 9110, 15.5.2: a 401 names a scheme
         return response
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
         messages.info(request, ENDED)
-    return redirect_to_login(request.get_full_path())
+    return redirect_to_login(request.get_full_path(), door)

@@ -9,7 +9,7 @@ urlpatterns = [
     path("admin/", include("sessions_app.operator_urls")),  # ahead of the admin's own doors
     path("", include("monitoring.urls")),
     path("admin/", admin.site.urls),
-    path("hyperspace/", include("sessions_app.urls")),
+    path("", include("sessions_app.urls")),
     path("hyperspace/", include("vitals.urls")),
     path("interconnect/", include("interconnect.urls")),
 ]

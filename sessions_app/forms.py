@@ -1,5 +1,6 @@
 """What people type at the doors, on the lock screen and in an emergency."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -8,17 +9,28 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from epicops.portal import HYPERSPACE, ROLES
+from epicops.portal import HYPERSPACE, MYCHART, ROLES
 from sessions_app.models import BreakGlass, User
 
 
-class ClinicianForm(AuthenticationForm):
-    """User name and password of somebody in a clinical role."""
+class PortalForm(AuthenticationForm):
+    """User name and password of somebody in one of a portal's roles."""
+
+    portal: str
+    refusal: str
 
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
-        if user.role not in ROLES[HYPERSPACE]:
-            raise ValidationError("This entrance is for clinical staff.", code="role")
+        if user.role not in ROLES[self.portal]:
+            raise ValidationError(self.refusal, code="role")
+
+
+class ClinicianForm(PortalForm):
+    portal, refusal = HYPERSPACE, "This entrance is for clinical staff."
+
+
+class PatientForm(PortalForm):
+    portal, refusal = MYCHART, "This entrance is for patients."
 
 
 class PasswordForm(forms.Form):
@@ -51,3 +63,14 @@ class BreakGlassForm(PasswordForm):
         if self.cleaned_data.get("reason") == BreakGlass.Reason.OTHER and not self.cleaned_data.get("explanation"):
             self.add_error("explanation", "Say which reason.")
         return self.cleaned_data
+
+
+class OwnSessionsForm(PasswordForm):
+    """Which other sessions of one's own to end."""
+
+    sessions = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
+    field_order = ("sessions", "password")
+
+    def __init__(self, *args: Any, handles: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["sessions"].choices = [(handle, handle) for handle in handles]  # type: ignore[attr-defined]  # a MultipleChoiceField has them

@@ -9,11 +9,12 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.portal import HYPERSPACE, OPERATIONS, bind
-from sessions_app.forms import ClinicianForm
+from epicops.portal import DOORS, HOMES, HYPERSPACE, MYCHART, OPERATIONS, bind, policy
+from sessions_app.forms import ClinicianForm, PatientForm
 from sessions_app.ids import key_hash
 from sessions_app.live import admit
 from sessions_app.models import User
@@ -59,7 +60,20 @@ class HyperspaceLogin(PortalLogin):
 
     portal = HYPERSPACE
     template_name = "sessions/login.html"
-    authentication_form = ClinicianForm
+    authentication_form: type[AuthenticationForm] = ClinicianForm
+
+    def get_default_redirect_url(self) -> str:
+        return reverse(HOMES[self.portal])
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(portal=self.portal, minutes=policy(self.portal).idle // 60, **kwargs)
+
+
+class MyChartLogin(HyperspaceLogin):
+    """The patients' door."""
+
+    portal = MYCHART
+    authentication_form = PatientForm
 
 
 class OperatorLogin(PortalLogin):
@@ -80,7 +94,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session, here and in Redis."""
     if request.user.is_authenticated:
         AuditEvent.objects.record("E", "session.logout", actor=request.user, request=request)
-    door = "admin:login" if request.session.get("portal") == OPERATIONS else "sessions:login"
+    door = DOORS.get(request.session.get("portal", ""), DOORS[HYPERSPACE])
     logout(request)
     messages.success(request, "You have signed out.")
     return redirect(door)

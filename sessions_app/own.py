@@ -1,0 +1,70 @@
+"""What people see and do about sessions of their own: what is left of this one, and where else they are signed in."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_POST, require_safe
+
+from epicops.passive import passive
+from epicops.portal import DOORS, HYPERSPACE, MYCHART, PortalRequest, portal_required
+from sessions_app.forms import OwnSessionsForm, PasswordForm
+from sessions_app.ids import key_hash
+from sessions_app.live import LIVE, end_sessions
+from sessions_app.models import SessionRecord
+from sessions_app.workstation import PasswordView
+
+BASES = {HYPERSPACE: "hyperspace/page.html", MYCHART: "mychart/page.html"}
+
+
+@passive
+@portal_required(HYPERSPACE, MYCHART)
+@require_safe
+def left(_request: PortalRequest) -> HttpResponse:
+    """Answer with what is left of the session, in the headers of every answer, and extend nothing."""
+    return HttpResponse(status=204)
+
+
+@portal_required(HYPERSPACE, MYCHART)
+@require_POST
+def stay(_request: PortalRequest) -> HttpResponse:
+    """Extend the session, as any page does: somebody asked for it."""
+    return HttpResponse(status=204)
+
+
+class OwnSessions(PasswordView):
+    """The live sessions of the person signed in here; the password ends others of them (ASVS 5.0, 7.5.2)."""
+
+    portal: str = HYPERSPACE
+    template_name = "sessions/own.html"
+    form_class = OwnSessionsForm
+    refused = "session.end_refused"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return portal_required(self.portal)(super().dispatch)(request, *args, **kwargs)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "handles": [record.handle for record in self.others()]}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        this = LIVE.filter(pk=self.this).first()
+        return super().get_context_data(base=BASES[self.portal], this=this, others=self.others(), **kwargs)
+
+    def form_valid(self, form: PasswordForm) -> HttpResponse:
+        chosen = Q(user_id=self.person.pk, handle__in=form.cleaned_data["sessions"])
+        ended = end_sessions(chosen, SessionRecord.Reason.OWNER, actor=self.person, request=self.request)
+        messages.success(self.request, f"{len(ended)} ended.")
+        return super().form_valid(form)
+
+    def get_default_redirect_url(self) -> str:
+        return self.request.path
+
+    def others(self) -> list[SessionRecord]:
+        mine = LIVE.filter(user_id=self.person.pk, portal__in=DOORS).exclude(pk=self.this)
+        return list(mine.order_by("-last_activity"))
+
+    @property
+    def this(self) -> str:
+        return key_hash(str(self.request.session.session_key))
