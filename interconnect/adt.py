@@ -15,6 +15,7 @@ from interconnect.fields import (
     visit_number,
 )
 from interconnect.interpretation import Handler, Interpretation
+from interconnect.plan import planned
 from interconnect.rejected import MessageRejected
 from vitals.events import Event, Location, PatientDeleted, PatientDescribed, PatientMoved
 from vitals.models import Movement
@@ -34,7 +35,7 @@ def moves(kind: Movement.Kind) -> Handler:
         pv1 = message.first("PV1") or _no_visit(message, kind)
         event = _moved(message, pid, pv1, kind)
         remark = "" if event.location or kind is not Kind.ADMIT else "no location"
-        return Interpretation((event,), remark)
+        return Interpretation((event, *planned(message, event.identity, event.stated_at)), remark)
 
     return handle
 
@@ -66,7 +67,8 @@ def swapped(message: Message) -> Interpretation:
 
 def described(message: Message) -> Interpretation:
     """A08, A28, A31: details. PV1-3 of an update is what the sender last knew, not where the patient went."""
-    return Interpretation((describe(message, required(message, "PID")),))
+    event = describe(message, required(message, "PID"))
+    return Interpretation((event, *planned(message, event.identity, event.stated_at)))
 
 
 def linked(message: Message) -> Interpretation:

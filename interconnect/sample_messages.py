@@ -46,16 +46,25 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One OBX: a LOINC code with its name, a number and its UCUM unit."""
+    """One OBX: a LOINC code with its name, a number and its UCUM unit, or a text without one."""
 
     code: str
     name: str
     value: str
     unit: str
+    type: str = "NM"
 
 
-def adt(event: str, when: datetime, control_id: str, person: Person, place: Place, pv1: Mapping[int, str]) -> bytes:
-    """Return an ADT message; `pv1` adds fields of that segment by number."""
+def adt(
+    event: str,
+    when: datetime,
+    control_id: str,
+    person: Person,
+    place: Place,
+    pv1: Mapping[int, str],
+    pv2: Mapping[int, str] | None = None,
+) -> bytes:
+    """Return an ADT message; `pv1` adds fields of that segment by number, and `pv2` that segment."""
     time = timestamp(when)
     structure = {"A01": "ADT_A01", "A02": "ADT_A02", "A03": "ADT_A03"}[event]
     return message(
@@ -63,6 +72,7 @@ def adt(event: str, when: datetime, control_id: str, person: Person, place: Plac
         segment("EVN", {1: event, 2: time, 6: time}),
         person.pid,
         person.pv1(place, pv1),
+        *([segment("PV2", pv2)] if pv2 else []),
     )
 
 
@@ -81,10 +91,10 @@ def oru(
                 "OBX",
                 {
                     1: str(number),
-                    2: "NM",
+                    2: reading.type,
                     3: f"{reading.code}^{reading.name}^LN",
                     5: reading.value,
-                    6: f"{reading.unit}^^UCUM",
+                    6: f"{reading.unit}^^UCUM" if reading.unit else "",
                     11: status,
                     14: time,
                 },

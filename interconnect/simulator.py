@@ -16,6 +16,8 @@ Clock = Callable[[], datetime]
 
 OCCUPANCY = 0.8  # of the beds, to begin with and on average
 MOVES = 0.02  # share of ADT messages once the wards are full
+ROUND = 4  # with every so many sets a nurse notes oxygen and consciousness: then NEWS2 is complete
+PRECAUTIONS = ("", "", "", "", "", "C", "D", "N")  # PV2-41
 SETBACK, RECOVERY = 0.004, 0.02  # chance for each set of readings
 UNVERIFIED = 0.1  # share of OBX-11 = R
 WARD_SIZE = 16  # beds of the wards invented beyond the known ones
@@ -59,6 +61,7 @@ class Patient:
     usual: list[float]
     now: list[float] = field(default_factory=list)
     is_deteriorating: bool = False
+    sets: int = 0
 
     def measure(self, random: Random) -> list[Reading]:
         """Let some time pass and return what the monitor then shows."""
@@ -68,9 +71,19 @@ class Patient:
             goal = vital.ill if self.is_deteriorating else self.usual[index]
             drifted = self.now[index] + 0.1 * (goal - self.now[index]) + random.gauss(0, vital.spread)
             self.now[index] = min(drifted, vital.most)
-        return [
+        readings = [
             Reading(vital.code, vital.name, f"{value:.{vital.decimals}f}", vital.unit)
             for vital, value in zip(VITALS, self.now, strict=True)
+        ]
+        self.sets += 1
+        return readings if self.sets % ROUND else readings + self.noted()
+
+    def noted(self) -> list[Reading]:
+        """Return what a nurse sees and no monitor tells."""
+        litres, answers_to = ("2", "V") if self.is_deteriorating else ("0", "A")
+        return [
+            Reading("3151-8", "Inhaled oxygen flow rate", litres, "L/min"),
+            Reading("67775-7", "Level of responsiveness", answers_to, "", "ST"),
         ]
 
 
@@ -143,7 +156,9 @@ class Hospital:
         usual = [vital.well + self._random.gauss(0, vital.spread * 2) for vital in VITALS]
         patient = Patient(self._new_person(), self._take_bed(), now, usual, list(usual))
         self._patients.append(patient)
-        return self._adt("A01", now, patient, {})
+        leaves_at = now + timedelta(days=self._random.randrange(4))
+        plan = {9: timestamp(leaves_at), 41: self._random.choice(PRECAUTIONS)}
+        return self._adt("A01", now, patient, {}, plan)
 
     def _transfer(self) -> bytes:
         patient = self._random.choice(self._patients)
@@ -164,9 +179,11 @@ class Hospital:
         good = self._adt("A01", self._clock(), patient, {}) if is_movement else self.vitals()
         return spoil(self._random, good)
 
-    def _adt(self, event: str, when: datetime, patient: Patient, pv1: dict[int, str]) -> bytes:
+    def _adt(
+        self, event: str, when: datetime, patient: Patient, pv1: dict[int, str], pv2: dict[int, str] | None = None
+    ) -> bytes:
         stay = pv1 | {44: timestamp(patient.admitted_at)}
-        return adt(event, when, next(self._control_ids), patient.person, patient.place, stay)
+        return adt(event, when, next(self._control_ids), patient.person, patient.place, stay, pv2)
 
     def _take_bed(self) -> Place:
         return self._free.pop(self._random.randrange(len(self._free)))

@@ -63,6 +63,17 @@ class PatientMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class VisitPlanned:
+    """What is planned for a visit (PV2), whole: a newer statement replaces it. `flags` are of `vitals.plans`."""
+
+    identity: Identity
+    stated_at: datetime
+    visit: Name | None
+    expected_discharge_at: datetime | None
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PatientDeleted:
     """The person was deleted (A29): in no bed any more."""
 
@@ -123,4 +134,4 @@ class VitalsMeasured:
     location: Location | None = None
 
 
-Event = PatientDescribed | PatientMoved | PatientDeleted | PatientsMerged | VisitMerged | VitalsMeasured
+Event = PatientDescribed | PatientMoved | VisitPlanned | PatientDeleted | PatientsMerged | VisitMerged | VitalsMeasured

@@ -11,9 +11,19 @@ from django.db import connection
 
 from epicops.bulk import columns_of, reading_cursor
 from vitals import places
-from vitals.events import Event, Name, PatientDeleted, PatientMoved, PatientsMerged, VisitMerged, VitalsMeasured
+from vitals.events import (
+    Event,
+    Name,
+    PatientDeleted,
+    PatientMoved,
+    PatientsMerged,
+    VisitMerged,
+    VisitPlanned,
+    VitalsMeasured,
+)
 from vitals.identities import merge_patients, resolve_patients, update_details
 from vitals.observations import count_unknown, merge_observations, observe
+from vitals.planning import record_plans
 from vitals.stays import Moved, Span, derive_stays
 from vitals.visits import merge_visits, resolve_visits, unnumbered
 
@@ -54,6 +64,8 @@ def apply(arrivals: Sequence[Arrival]) -> Effects:
     if visit_ids:
         effects.places |= _rewrite_stays(sorted(visit_ids))
         effects.moved |= places.patients_of(visit_ids)
+    if plans := [event for event in events if isinstance(event, VisitPlanned)]:
+        record_plans(plans, patients)
     measured = [(a.message_id, a.event) for a in arrivals if isinstance(a.event, VitalsMeasured)]
     if measured:
         observe(measured, patients)

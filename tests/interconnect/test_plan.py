@@ -1,0 +1,42 @@
+"""What PV2 says of a visit: expected discharge and flags, the newest statement whole."""
+
+import pytest
+
+from tests.builders import adt, at, drain, push
+from vitals.models import VisitPlan
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def with_pv2(message: bytes, *, discharge: str = "", precautions: str = "", isolated: bool = False) -> bytes:
+    """The message with PV2-9, PV2-41 and PV1-40."""
+    fields = {9: discharge, 41: precautions}
+    pv2 = "PV2|" + "|".join(fields.get(number, "") for number in range(1, 42))
+    if isolated:
+        message += b"|" * (40 - message.rpartition(b"PV1|")[2].count(b"|") - 1) + b"I"
+    return message + b"\r" + pv2.encode()
+
+
+def test_a_plan_is_kept_with_its_visit() -> None:
+    push(with_pv2(adt("A01"), discharge=at(600), precautions="C~N", isolated=True))
+    drain()
+
+    plan = VisitPlan.objects.get()
+    assert plan.visit.number == "V00427013"
+    assert plan.flags == ["isolation", "confused", "no-code"]
+    assert plan.expected_discharge_at is not None
+
+
+def test_the_newest_statement_holds_whichever_comes_first() -> None:
+    push(with_pv2(adt("A08", minutes=5), precautions="D"), with_pv2(adt("A01"), discharge=at(600), precautions="C"))
+    drain()
+
+    plan = VisitPlan.objects.get()
+    assert (plan.flags, plan.expected_discharge_at) == (["deaf"], None)
+
+
+def test_a_message_without_pv2_says_nothing_of_the_plan() -> None:
+    push(with_pv2(adt("A01"), precautions="C"), adt("A08", minutes=5))
+    drain()
+
+    assert VisitPlan.objects.get().flags == ["confused"]
