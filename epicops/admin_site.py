@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
+from django_otp import DEVICE_ID_SESSION_KEY
 
 M = TypeVar("M", bound=Model)
 
@@ -29,6 +30,11 @@ class OpsAdminSite(admin.AdminSite):
     site_header = "epicops"
     site_title = "epicops"
     index_title = "Operations"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Let in staff; whoever has a second factor, only with a session that it opened."""
+        has_second = getattr(request.user, "has_second_factor", False)
+        return super().has_permission(request) and (not has_second or DEVICE_ID_SESSION_KEY in request.session)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the apps in the order of INSTALLED_APPS: what operators need first comes first."""

@@ -1,9 +1,39 @@
-"""Responses that a shared workstation must not keep."""
+"""Where a request comes from, and responses that a shared workstation must not keep."""
 
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Iterable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
+
+
+class ClientAddressMiddleware:
+    """Put the client's address where everybody looks for it, REMOTE_ADDR: behind a proxy that is the proxy's.
+
+    The last address in X-Forwarded-For that is no proxy of ours is the client; what stands before it, anybody may have
+    written. A peer without an address came by our Unix socket, which only the proxy may open.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.proxies = [ipaddress.ip_network(network) for network in settings.EPICOPS_TRUSTED_PROXIES]
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        hops = [request.META.get("REMOTE_ADDR", ""), *reversed(request.headers.get("X-Forwarded-For", "").split(","))]
+        request.META["REMOTE_ADDR"] = self._client(hops)
+        return self.get_response(request)
+
+    def _client(self, hops: Iterable[str]) -> str:
+        """Return the first address, seen from here, that is no proxy's; nothing where something else stands there."""
+        for hop in filter(None, map(str.strip, hops)):
+            try:
+                address = ipaddress.ip_address(hop)
+            except ValueError:
+                return ""
+            if not any(address in network for network in self.proxies):
+                return str(address)
+        return ""
 
 
 class NoStoreMiddleware:

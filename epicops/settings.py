@@ -6,7 +6,7 @@ value stops the process with a message that names the variable and never its val
 
 import logging
 import os
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -112,10 +112,15 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "axes",
     "csp",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
 ]
 
 MIDDLEWARE = [
+    "epicops.middleware.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -126,7 +131,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
+EPICOPS_TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])  # networks; whoever has our Unix socket is one
 
 ROOT_URLCONF = "epicops.urls"
 WSGI_APPLICATION = "epicops.wsgi.application"
@@ -149,11 +156,26 @@ TEMPLATES = [
 AUTH_USER_MODEL = "sessions_app.User"
 LOGIN_URL = "sessions:login"
 LOGIN_REDIRECT_URL = "hyperspace:units"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+
+# Five wrong passwords lock a name for whoever tried, not for its owner elsewhere; nginx slows down the rest.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "sessions_app.lockout.address"
+AXES_USERNAME_CALLABLE = "sessions_app.lockout.subject"
+AXES_LOCKOUT_TEMPLATE = "429.html"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or an attacker could keep a ward's address locked
+AXES_DISABLE_ACCESS_LOG = True  # the audit trail has it
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "otp_token"]
+OTP_TOTP_ISSUER = "epicops"
 
 SESSION_ENGINE = "sessions_app.backend"
 SESSION_COOKIE_AGE = 1800  # seconds idle: HIPAA 45 CFR 164.312(a)(2)(iii), automatic logoff

@@ -21,6 +21,7 @@ from sessions_app import break_glass
 from sessions_app.admin_filters import DepartmentFilter, IdleFilter, PortalFilter, RoleFilter, StateFilter, tallies
 from sessions_app.live import end_sessions, follow
 from sessions_app.models import BreakGlass, BreakGlassQuerySet, SessionRecord, User
+from sessions_app.second_factor import remove
 from sessions_app.trust import trust
 
 EVERYBODY = "end all sessions"  # what is typed to confirm it
@@ -33,12 +34,20 @@ class UserAdmin(AuditedModelAdmin[User], DjangoUserAdmin[User]):
     list_display = ("username", "role", "department", "is_active", "is_staff", "last_login")
     list_filter = ("role", "is_active", "is_staff", "groups")
     fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Work", {"fields": ("role", "department")}))
+    actions = ("remove_second_factor",)
     add_fieldsets = (*DjangoUserAdmin.add_fieldsets, ("Work", {"fields": ("role", "department")}))
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:  # noqa: FBT001  Django's signature
         super().save_model(request, obj, form, change)
         if change:  # once it is true for everybody
             transaction.on_commit(lambda: follow(obj, actor=operator(request), request=request))
+
+    @admin.action(description="Switch the second factor of selected users off", permissions=("change",))
+    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        people = list(queryset.filter(has_second_factor=True))
+        for person in people:
+            remove(request, person)
+        self.message_user(request, f"{len(people)} switched off.", messages.SUCCESS)
 
 
 @admin.register(SessionRecord)

@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django_otp import match_token
+from django_otp.models import Device
 
 from epicops.portal import HYPERSPACE, MYCHART, ROLES
 from sessions_app.models import BreakGlass, User
@@ -31,6 +34,25 @@ class ClinicianForm(PortalForm):
 
 class PatientForm(PortalForm):
     portal, refusal = MYCHART, "This entrance is for patients."
+
+
+class OperatorForm(AdminAuthenticationForm):
+    """User name and password of staff, and the code of a second factor for those who have one."""
+
+    otp_token = forms.CharField(
+        label="Code",
+        max_length=16,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )
+    device: Device | None = None
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        if user.has_second_factor:
+            self.device = match_token(user, self.cleaned_data.get("otp_token") or "")
+            if self.device is None:
+                raise ValidationError("Enter the present code of your authenticator, or a recovery code.", code="otp")
 
 
 class PasswordForm(forms.Form):

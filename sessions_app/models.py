@@ -21,6 +21,7 @@ class User(AbstractUser):
 
     role = models.CharField(max_length=20, choices=Role, blank=True, help_text="Empty: the admin is the only entrance")
     department = models.CharField(max_length=60, blank=True, help_text="For example emergency")
+    has_second_factor = models.BooleanField("second factor", default=False, editable=False)
 
 
 class SessionRecord(models.Model):

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
@@ -11,10 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
+from django_otp import login as otp_login
 
 from audit.models import AuditEvent
 from epicops.portal import DOORS, HOMES, HYPERSPACE, MYCHART, OPERATIONS, bind, policy
-from sessions_app.forms import ClinicianForm, PatientForm
+from sessions_app.forms import ClinicianForm, OperatorForm, PatientForm
 from sessions_app.ids import key_hash
 from sessions_app.live import admit
 from sessions_app.models import User
@@ -46,7 +46,7 @@ class PortalLogin(LoginView):
         account = User.objects.filter(username=name).first()
         AuditEvent.objects.record(
             "E",
-            "session.login_failed",
+            "session.locked_out" if getattr(self.request, "axes_locked_out", False) else "session.login_failed",
             actor="anonymous",
             request=self.request,
             object_type="user" if account else "",
@@ -80,9 +80,15 @@ class OperatorLogin(PortalLogin):
     """The operators' door: the admin's own page."""
 
     portal = OPERATIONS
-    template_name = "admin/login.html"
-    authentication_form = AdminAuthenticationForm
+    template_name = "sessions/operator_login.html"
+    authentication_form = OperatorForm
     next_page = "admin:index"
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        response = super().form_valid(form)
+        if isinstance(form, OperatorForm) and form.device and self.request.user.is_authenticated:
+            otp_login(self.request, form.device)
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         site = admin.site.each_context(self.request)
