@@ -33,6 +33,7 @@ def logging_config(level: int) -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
             "root": {"handlers": ["stderr"], "level": level},
             # python-hl7 logs field content on a bad escape: that is PHI.
-            "loggers": {"hl7": {"level": "CRITICAL"}},
+            # django-axes tells of every login four times; the audit trail has it.
+            "loggers": {"hl7": {"level": "CRITICAL"}, "axes": {"level": "ERROR"}},
         },
     )

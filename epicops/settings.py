@@ -16,6 +16,7 @@ from environs import Env, EnvError
 from psycopg.conninfo import conninfo_to_dict
 
 from epicops.logs import logging_config
+from epicops.mail import mail_settings
 from epicops.redis_client import cache_pool_options
 
 django_stubs_ext.monkeypatch()  # lets class bases name their model: ModelAdmin[Unit]
@@ -83,6 +84,14 @@ EPICOPS_QUEUE_REPLICAS = env.int("QUEUE_REPLICAS", 0)  # that confirm a message 
 # Made once and kept: rows of the audit trail can only be verified with the key they were written with.
 EPICOPS_AUDIT_KEY = optional_secret("AUDIT_KEY")
 EPICOPS_METRICS_KEY = optional_secret("METRICS_KEY")  # without it there is no /metrics
+
+# Where alerts go. Without an address there is no mail, without a URL no POST.
+EPICOPS_ALERT_EMAILS: list[str] = env.list("ALERT_EMAILS", [])
+EPICOPS_ALERT_WEBHOOK = optional_secret("ALERT_WEBHOOK")
+DEFAULT_FROM_EMAIL = env.str("ALERT_FROM", "epicops@localhost")
+EMAIL_TIMEOUT = 5  # seconds
+if smtp_url := optional_secret("SMTP_URL"):
+    vars().update(mail_settings(smtp_url))
 
 CACHES = {
     "default": {

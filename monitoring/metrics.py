@@ -46,6 +46,7 @@ METRICS: Final = {  # docs/monitoring.md has each of them; a test compares
     "epicops_feed_missing_numbers": Spec(GAUGE, "feed", "Numbers it left out in the last 30 days"),
     "epicops_redis_memory_used_bytes": Spec(GAUGE, "role", "used_memory"),
     "epicops_redis_memory_max_bytes": Spec(GAUGE, "role", "maxmemory; left out where there is no limit"),
+    "epicops_redis_memory_ratio": Spec(GAUGE, "role", "used_memory / maxmemory; left out where there is no limit"),
     "epicops_redis_connected_clients": Spec(GAUGE, "role", "connected_clients"),
     "epicops_redis_policy_ok": Spec(GAUGE, "role", "1 when maxmemory_policy is the one this role needs"),
     "epicops_redis_evicted_keys_total": Spec(COUNTER, "role", "evicted_keys"),
@@ -125,6 +126,7 @@ def of_server(role: str, info: dict[str, Any]) -> Iterator[Value]:
     yield "epicops_redis_memory_used_bytes", role, info["used_memory"]
     if info["maxmemory"]:
         yield "epicops_redis_memory_max_bytes", role, info["maxmemory"]
+        yield "epicops_redis_memory_ratio", role, info["used_memory"] / info["maxmemory"]
     yield "epicops_redis_policy_ok", role, float(info["maxmemory_policy"] == EVICTION[role])
     yield "epicops_redis_connected_clients", role, info["connected_clients"]
     for name in ("evicted_keys", "keyspace_hits", "keyspace_misses", "rejected_connections"):

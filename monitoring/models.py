@@ -1,6 +1,8 @@
-"""What the monitor remembers: how things were, minute by minute."""
+"""What the monitor remembers: how things were, minute by minute, and what it told people about."""
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 
 class Sample(models.Model):
@@ -25,3 +27,76 @@ class Sample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}"
+
+
+class AlertRule(models.Model):
+    """When a metric deserves somebody's attention. Migrations make some; operators adjust them."""
+
+    class Severity(models.TextChoices):
+        CRITICAL = "critical", "Critical"
+        WARNING = "warning", "Warning"
+
+    class Comparison(models.TextChoices):
+        ABOVE = ">", "above"
+        BELOW = "<", "below"
+
+    name = models.CharField(max_length=60, unique=True)
+    severity = models.CharField(max_length=8, choices=Severity, default=Severity.WARNING)
+    metric = models.CharField(max_length=60)
+    label = models.CharField(max_length=100, blank=True, help_text="Only this value of the metric's label; empty: each")
+    comparison = models.CharField(max_length=1, choices=Comparison, default=Comparison.ABOVE)
+    threshold = models.FloatField()
+    window = models.PositiveIntegerField(
+        "growth within", default=0, help_text="Seconds; compares how much a total grew meanwhile. 0: compares the value"
+    )
+    hold = models.PositiveIntegerField("for", default=60, help_text="Seconds that it has to be so before anybody hears")
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ("severity", "name")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_met(self, value: float) -> bool:
+        """Whether this value deserves attention."""
+        return value > self.threshold if self.comparison == self.Comparison.ABOVE else value < self.threshold
+
+
+class AlertQuerySet(models.QuerySet["Alert"]):
+    def unresolved(self) -> "AlertQuerySet":
+        """Those that people heard of and that go on."""
+        return self.filter(raised_at__isnull=False, ended_at=None)
+
+
+class Alert(models.Model):
+    """One incident, from its beginning to its end. What comes back within five minutes is the same incident."""
+
+    rule = models.ForeignKey(AlertRule, models.PROTECT, related_name="alerts")
+    label = models.CharField(max_length=300, blank=True, help_text="The metric's label")
+    value = models.FloatField(help_text="When it was last so")
+    began_at = models.DateTimeField()
+    raised_at = models.DateTimeField(null=True, help_text="When it had lasted as long as the rule says")
+    last_met_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    acknowledged_at = models.DateTimeField(null=True)
+    is_beginning_told = models.BooleanField(default=False)
+    is_end_told = models.BooleanField(default=False)
+
+    objects = AlertQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        permissions = (("acknowledge_alert", "Can acknowledge alerts"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["rule", "label"], name="one_alert_per_incident", condition=Q(ended_at=None)
+            ),
+        )
+        indexes = (  # what is still to be told
+            models.Index(fields=["id"], name="alert_untold", condition=Q(is_end_told=False)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.rule} ({self.label})" if self.label else str(self.rule)

@@ -15,14 +15,16 @@ from audit.models import AuditEvent
 from interconnect.models import DeadLetter, FailureGroup
 from monitoring.health import ROLES, answer
 from monitoring.history import cache_requests
-from monitoring.models import Sample
+from monitoring.models import Alert, Sample
 from monitoring.session_ttls import BUCKETS, Shape, Ttls, shapes, total
+from monitoring.status import status
 from sessions_app.models import SessionRecord
 from sessions_app.trust import trust
 from vitals.counts import Result, subject_of
 
 FAILURES: Final = 5
 ACTIONS: Final = 10
+ALERTS: Final = 20
 HOUR: Final = timedelta(hours=1)
 ACTIVE: Final = timedelta(minutes=31)  # the longest idle limit, and the minute by which the registry may be behind
 ROUTINE: Final = ("session.login", "session.logout", "session.unlock", "session.unlock_failed")
@@ -96,6 +98,12 @@ class Panels(NamedTuple):
     servers: list[Server]
     sessions: Sessions | None
     actions: list[AuditEvent] | None
+
+
+def strip() -> dict[str, Any]:
+    """Return what the status strip shows."""
+    raised = answer(lambda: list(Alert.objects.unresolved().select_related("rule", "acknowledged_by")[:ALERTS]))
+    return {"status": status(), "alerts": raised}
 
 
 def read_panels() -> Panels:

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from epicops.passive import passive
 from monitoring.health import is_migrated
 from monitoring.metrics import exposition
-from monitoring.panels import read_panels
+from monitoring.panels import read_panels, strip
 from monitoring.status import status
 
 
@@ -45,7 +45,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def now(request: HttpRequest) -> HttpResponse:
-    return render(request, "admin/status_strip.html", {"status": status()})
+    return render(request, "admin/status_strip.html", strip())
 
 
 def panels(request: HttpRequest) -> HttpResponse:

@@ -221,13 +221,13 @@ def test_the_index_takes_a_fixed_number_of_queries(
     url = reverse("operations_now")
 
     with django_assert_num_queries(
-        9
-    ):  # user, sample, new messages, rate, dead letters, inbox, last batch, answer, pauses
+        10
+    ):  # user, alerts, sample, new messages, rate, dead letters, inbox, last batch, answer, pauses
         client.get(url)
     push(*(adt("A01", str(number), bed="") for number in range(20)))
     drain()
     assert DeadLetter.objects.count() == 20
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         client.get(url)
 
 

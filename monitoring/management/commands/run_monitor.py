@@ -7,11 +7,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
 
 from audit.witness import advance
 from epicops.shutdown import StopFlag, stop_on_signal
-from interconnect.sequence_scan import scan
+from monitoring.alerts import Memory, look
 from monitoring.history import keep, make_partitions
+from monitoring.messages import Blackout, tell
+from monitoring.metrics import values
 from monitoring.status import status
 
 logger = logging.getLogger(__name__)
@@ -34,28 +37,33 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, once: bool, witness: Path | None, **options: Any) -> None:
+        memory, blackout = Memory(), Blackout()
         with stop_on_signal() as stop:
             while not stop.requested:
-                observe()
+                observe(memory, blackout)
                 if witness:
-                    look(witness)
+                    witness_end(witness)
                 if once:
                     return
                 pause(stop)
                 close_old_connections()  # one that an outage broke is made anew
 
 
-def observe() -> None:
+def observe(memory: Memory, blackout: Blackout) -> None:
     """Take one look; an outage leaves a hole in the history, which is what happened."""
     try:
         make_partitions()
         keep(status())
-        scan()
+        look(values(), memory, timezone.now())
+        tell()
     except DatabaseError as error:
         logger.warning("no sample", extra={"error": type(error).__name__})
+        blackout.goes_on(time.monotonic())
+    else:
+        blackout.is_over()
 
 
-def look(witness: Path) -> None:
+def witness_end(witness: Path) -> None:
     """Note where the audit trail ends; what is cut off later is missed."""
     try:
         advance(witness)

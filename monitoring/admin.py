@@ -1,0 +1,90 @@
+"""Alerts and their rules, for operators."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from audit.admin import AuditedModelAdmin
+from audit.models import AuditEvent
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from monitoring.metrics import METRICS
+from monitoring.models import Alert, AlertQuerySet, AlertRule
+
+
+class RuleForm(forms.ModelForm[AlertRule]):
+    metric = forms.ChoiceField(choices=[(name, f"{name}: {spec.meaning}") for name, spec in METRICS.items()])
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(AuditedModelAdmin[AlertRule]):
+    """Rules are switched off, never deleted: alerts refer to them."""
+
+    form = RuleForm
+    list_display = ("name", "severity", "metric", "label", "comparison", "threshold", "window", "hold", "is_active")
+    list_filter = ("is_active", "severity")
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Alerts that go on, unless asked for others."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [("all", "All")]
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            yield choice | ({"display": "Going on"} if choice["query_string"] == "?" else {})
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        alerts = cast("AlertQuerySet", queryset)
+        return alerts.filter(raised_at__isnull=False) if self.value() == "all" else alerts.unresolved()
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyModelAdmin[Alert]):
+    paginator = BoundedPaginator
+    list_display = ("state", "rule", "label", "value", "began", "ended", "acknowledged_by")
+    list_display_links = None
+    list_filter = (StateFilter, "rule__severity")
+    list_select_related = ("rule", "acknowledged_by")
+    actions = ("acknowledge",)
+
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("monitoring.acknowledge_alert")
+
+    @admin.action(description="Acknowledge selected alerts", permissions=("acknowledge",))
+    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        person = operator(request)
+        chosen = list(queryset.filter(acknowledged_by=None).values_list("pk", flat=True))
+        Alert.objects.filter(pk__in=chosen).update(acknowledged_by=person, acknowledged_at=timezone.now())
+        AuditEvent.objects.record(
+            AuditEvent.Action.UPDATE,
+            "alert.acknowledge",
+            actor=person,
+            request=request,
+            object_type="alert",
+            detail={"ids": chosen},
+        )
+        self.message_user(request, f"{len(chosen)} acknowledged.", messages.SUCCESS)
+
+    @admin.display
+    def state(self, alert: Alert) -> SafeString:
+        if alert.ended_at:
+            return badge("resolved", "Resolved")
+        if alert.acknowledged_by_id:
+            return badge("assigned", "Acknowledged")
+        return badge("down" if alert.rule.severity == AlertRule.Severity.CRITICAL else "open", alert.rule.severity)
+
+    @admin.display(description="since")
+    def began(self, alert: Alert) -> SafeString | str:
+        return timestamp(alert.began_at)
+
+    @admin.display(description="ended")
+    def ended(self, alert: Alert) -> SafeString | str:
+        return timestamp(alert.ended_at)
