@@ -244,6 +244,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
 USE_TZ = True
 EPICOPS_SHIFTS = times_of_day(env.list("SHIFTS", ["07:00", "19:00"]))  # when nurses' shifts begin
+EPICOPS_FOUR_EYES = env.bool("FOUR_EYES", False)  # edits of who a patient is, and discards of many, wait for a second
 EPICOPS_PROCESSING_IDS: list[str] = env.list("PROCESSING_IDS", ["P", ""])  # MSH-11; "" is a sender that leaves it out
 EPICOPS_PATIENT_AUTHORITIES: list[str] = env.list("PATIENT_AUTHORITIES", [])  # PID-3.4, the most trusted first
 

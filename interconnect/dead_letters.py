@@ -12,6 +12,7 @@ from epicops.crypto import is_sealed, ring
 from epicops.redis_client import Redis
 from interconnect.delivery import Delivery
 from interconnect.models import DeadLetter, ReplayMode, Revision
+from interconnect.second_look import IN_FORCE
 
 OUTBOX_SLICE = 200
 
@@ -81,6 +82,6 @@ def requested_replays(limit: int) -> Sequence[Delivery]:
 def as_last_edited(letters: Iterable[DeadLetter]) -> list[bytes]:
     """Return what a replay of each of these letters delivers: its newest revision, else the message as it came."""
     letters = list(letters)
-    revisions = Revision.objects.filter(message__in=[letter.message_id for letter in letters]).order_by("pk")
-    newest = dict(revisions.values_list("message", "raw"))
+    revisions = Revision.objects.filter(message__in=[letter.message_id for letter in letters], consent__in=IN_FORCE)
+    newest = dict(revisions.order_by("pk").values_list("message", "raw"))
     return [bytes(newest.get(letter.message_id, letter.message.raw)) for letter in letters]

@@ -6,18 +6,42 @@ from django.db import transaction
 from audit.models import AuditEvent
 from interconnect.failures import Discard
 from interconnect.models import DeadLetter, DeadLetterQuerySet
+from interconnect.second_look import consent_for
 
 
 @transaction.atomic
 def discard(letters: DeadLetterQuerySet, *, by: AbstractBaseUser, reason: str, text: str) -> Discard | None:
-    """Discard those of the letters that are open, as one decision; None when none is open any more."""
+    """Discard those of the letters that are open, as one decision; None when none is open any more.
+
+    With four eyes, several stay open until somebody else agrees.
+    """
     ids = locked(letters.open())
     if not ids:
         return None
-    decision = Discard.objects.create(reason=reason, text=text, count=len(ids), discarded_by_id=by.pk)
-    DeadLetter.objects.filter(pk__in=ids).update(state=DeadLetter.State.DISCARDED, discard=decision)
-    _record("message.discard", by, decision, ids)
+    consent = consent_for(len(ids) > 1)
+    decision = Discard.objects.create(reason=reason, text=text, count=len(ids), discarded_by_id=by.pk, consent=consent)
+    DeadLetter.objects.filter(pk__in=ids).update(discard=decision)
+    if decision.is_waiting:
+        _record("message.discard-ask", by, decision, ids)
+    else:
+        _carry_out(decision, by)
     return decision
+
+
+@transaction.atomic
+def decide(decision: Discard, *, by: AbstractBaseUser, agreed: bool) -> None:
+    """Say as the second operator whether the letters are discarded; ValueError when that is not theirs to say."""
+    decision.decide(by=by, agreed=agreed)
+    if agreed:
+        _carry_out(decision, by)
+    else:
+        _record("message.discard-refuse", by, decision, [])
+
+
+def _carry_out(decision: Discard, by: AbstractBaseUser) -> None:
+    ids = locked(DeadLetter.objects.open().filter(discard=decision))
+    DeadLetter.objects.filter(pk__in=ids).update(state=DeadLetter.State.DISCARDED)
+    _record("message.discard", by, decision, ids)
 
 
 @transaction.atomic

@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from interconnect.second_look import SecondLook
+
 REVERSIBLE_FOR: Final = timedelta(days=30)
 
 
@@ -67,7 +69,7 @@ class FailureGroup(models.Model):
         )
 
 
-class Discard(models.Model):
+class Discard(SecondLook):
     """One decision to give dead letters up. The letters stay; within REVERSIBLE_FOR it can be taken back."""
 
     class Reason(models.TextChoices):
@@ -77,6 +79,8 @@ class Discard(models.Model):
         NOT_OURS = "not-ours", "Not meant for this system"
         TEST = "test", "Test message"
         OTHER = "other", "Other"
+
+    made_by = "discarded_by"
 
     reason = models.CharField(max_length=12, choices=Reason)
     text = models.CharField(max_length=500, help_text="Why; never patient data")

@@ -119,9 +119,14 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         """Those that wait for a person."""
         return self.filter(state=DeadLetter.State.OPEN)
 
+    def replayable(self) -> "DeadLetterQuerySet":
+        """Open ones without an edit that waits for a second operator."""
+        waiting = Revision.objects.filter(consent=Revision.Consent.WAITING).values("message")
+        return self.open().exclude(message__in=waiting)
+
     def request_replay(self, by: models.Model, mode: str = "anyway") -> int:
-        """Ask the worker to deliver these once more, in their original order; return how many were open."""
-        return self.open().update(
+        """Ask the worker to deliver these once more, in their original order; return how many could be."""
+        return self.replayable().update(
             state=DeadLetter.State.REPLAYING,
             replay_mode=mode,
             replay_requested_by=by,

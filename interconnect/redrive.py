@@ -95,7 +95,7 @@ def _release(redrive: Redrive, most: int) -> None:
         return
     waiting = redrive.items.filter(state=Item.WAITING).order_by("letter")
     ids = list(waiting.values_list("letter", flat=True)[:number])
-    free = DeadLetter.objects.open().filter(pk__in=ids).order_by("pk").select_for_update()
+    free = DeadLetter.objects.replayable().filter(pk__in=ids).order_by("pk").select_for_update()
     released = list(free.values_list("pk", flat=True))
     if redrive.repair:
         released = repair.make(redrive.repair, released, by=redrive.started_by)

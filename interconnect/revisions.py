@@ -1,6 +1,6 @@
 """Edited messages. The original never changes: an edit is a row beside it, and what a replay delivers from then on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
@@ -12,12 +12,15 @@ from interconnect.charsets import UTF_8
 from interconnect.er7 import declared_codec, normalize
 from interconnect.field_names import field_name
 from interconnect.inspector import HEADERS, VISIBLE
+from interconnect.second_look import SecondLook
 
 EDITABLE_BYTES: Final = 256 * 1024  # what a page can reasonably hold
 
 
-class Revision(models.Model):
-    """What somebody made of a message, and why; the newest one counts."""
+class Revision(SecondLook):
+    """What somebody made of a message, and why; the newest one in force counts."""
+
+    made_by = "edited_by"
 
     message = models.ForeignKey("interconnect.InboundMessage", models.PROTECT, related_name="revisions")
     raw = models.BinaryField()
@@ -39,6 +42,11 @@ class Change(NamedTuple):
     name: str
     before: str
     after: str
+
+
+def is_about_identity(edit: Iterable[Change]) -> bool:
+    """Say whether an edit changes who the message is about."""
+    return any(change.path.startswith(("PID", "MRG")) for change in edit)
 
 
 def as_text(raw: bytes) -> str:

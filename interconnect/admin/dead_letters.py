@@ -11,10 +11,11 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from epicops.admin_site import badge, timestamp
 from interconnect.admin.discard import discard_letters
-from interconnect.admin.edit import EDIT, edit, revisions
+from interconnect.admin.edit import EDIT, decide, edit, revisions
 from interconnect.admin.filters import (
     DeadSenderFilter,
     DeadTypeFilter,
@@ -22,6 +23,7 @@ from interconnect.admin.filters import (
     ErrorFilter,
     GroupFilter,
     RedriveFilter,
+    SecondLookFilter,
     StateFilter,
 )
 from interconnect.admin.message_list import ACTIONS, MessageListAdmin
@@ -50,6 +52,7 @@ class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
         GroupFilter,
         DiscardFilter,
         RedriveFilter,
+        SecondLookFilter,
         ErrorFilter,
         DeadTypeFilter,
         DeadSenderFilter,
@@ -65,6 +68,7 @@ class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
         return [
             path("<int:pk>/replay/", view(self.replay_one), name="interconnect_deadletter_replay"),
             path("<int:pk>/edit/", view(edit), name="interconnect_deadletter_edit"),
+            path("<int:pk>/decide/", view(require_POST(decide)), name="interconnect_deadletter_decide"),
             path("<int:pk>/discard/", view(self.discard_one), name="interconnect_deadletter_discard"),
             *super().get_urls(),
         ]
@@ -118,16 +122,17 @@ class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
             raise PermissionDenied
         letter = get_object_or_404(DeadLetter, pk=pk)
         page = reverse("admin:interconnect_deadletter_change", args=[letter.pk])
-        return act(request, DeadLetter.objects.filter(pk=letter.pk), back=f"{page}?{request.GET.urlencode()}")
+        return act(request, letter_of(letter), back=f"{page}?{request.GET.urlencode()}")
 
     def opened(self, request: HttpRequest, obj: DeadLetter) -> dict[str, Any]:
         is_open = obj.state == DeadLetter.State.OPEN
         return message_panels(request, obj.message) | {
             "letter": obj,
-            "may_replay": is_open and self.has_replay_permission(request),
+            "may_replay": self.has_replay_permission(request) and letter_of(obj).replayable().exists(),
             "repairs": known_repairs(request, obj.group) if is_open else [],
             "may_edit": is_open and request.user.has_perms(EDIT),
-            "revisions": revisions(request, obj.message),
+            "revisions": (shown := revisions(request, obj.message)),
+            "may_decide": bool(shown) and request.user.has_perms(EDIT) and shown[0][0].may_be_decided_by(request.user),
             "may_discard": is_open and self.has_discard_permission(request),
         }
 
@@ -153,3 +158,8 @@ class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
         )
         replays = format_html_join(", ", '<a href="{}">{}</a>', links)
         return format_html("{}<small>{}</small>", badge(letter.state, letter.get_state_display()), replays)
+
+
+def letter_of(letter: DeadLetter) -> DeadLetterQuerySet:
+    """Return this letter for what works on many."""
+    return DeadLetter.objects.filter(pk=letter.pk)

@@ -12,10 +12,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from interconnect.admin.selection import confirmed_only, hidden_fields, summary
-from interconnect.discard import discard, restore
+from interconnect.discard import decide, discard, restore
 from interconnect.failures import Discard
 from interconnect.models import DeadLetter, DeadLetterQuerySet
 
@@ -35,7 +36,11 @@ def discard_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str
         return _confirmation(request, letters, form, back)
     if decision := discard(letters, by=operator(request), **form.cleaned_data):
         url = reverse("admin:interconnect_discard_change", args=[decision.pk])
-        text = '{} discarded. <a href="{}">Take it back</a> within 30 days.'
+        text = (
+            '{} wait until <a href="{}">a second operator agrees</a>.'
+            if decision.is_waiting
+            else '{} discarded. <a href="{}">Take it back</a> within 30 days.'
+        )
         messages.success(request, format_html(text, decision.count, url))
     else:
         messages.warning(request, "Nothing to discard: none of these is open any more.")
@@ -60,12 +65,17 @@ def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, form: Disca
 class DiscardAdmin(ReadOnlyModelAdmin[Discard]):
     paginator = BoundedPaginator
     list_display = ("when", "why", "count", "discarded_by")
-    list_filter = ("reason",)
+    list_filter = ("consent", "reason")
     list_select_related = ("discarded_by",)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.restore)
-        return [path("<int:pk>/restore/", view, name="interconnect_discard_restore"), *super().get_urls()]
+        decide = self.admin_site.admin_view(require_POST(self.decide))
+        return [
+            path("<int:pk>/restore/", view, name="interconnect_discard_restore"),
+            path("<int:pk>/decide/", decide, name="interconnect_discard_decide"),
+            *super().get_urls(),
+        ]
 
     def has_restore_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.restore_deadletter")
@@ -83,11 +93,24 @@ class DiscardAdmin(ReadOnlyModelAdmin[Discard]):
             messages.error(request, str(error))
         return HttpResponseRedirect(reverse("admin:interconnect_discard_change", args=[pk]))
 
+    def decide(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Agree or not, as the second operator, and return to the decision's page."""
+        if not request.user.has_perm("interconnect.discard_deadletter"):
+            raise PermissionDenied
+        decision = get_object_or_404(Discard, pk=pk)
+        try:
+            decide(decision, by=operator(request), agreed="agree" in request.POST)
+            messages.success(request, f"{decision}: {decision.get_consent_display().lower()}.")
+        except ValueError as error:
+            messages.error(request, f"{error}.")
+        return HttpResponseRedirect(reverse("admin:interconnect_discard_change", args=[pk]))
+
     def opened(self, request: HttpRequest, obj: Discard) -> dict[str, Any]:
         discarded = Count("pk", filter=Q(state=DeadLetter.State.DISCARDED))
         still = obj.letters.aggregate(number=discarded)["number"]
         may_restore = still and obj.is_reversible and self.has_restore_permission(request)
-        return {"discard": obj, "still": still, "may_restore": may_restore}
+        may_decide = request.user.has_perm("interconnect.discard_deadletter") and obj.may_be_decided_by(request.user)
+        return {"discard": obj, "still": still, "may_restore": may_restore, "may_decide": may_decide}
 
     @admin.display(description="discarded at")
     def when(self, decision: Discard) -> SafeString | str:

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_list_or_404, get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
@@ -21,7 +21,8 @@ from interconnect.models import DeadLetter, InboundMessage, Repair, Revision
 from interconnect.preview import forecast
 from interconnect.repair import attempt, keep
 from interconnect.repairs import Step, steps_between
-from interconnect.revisions import EDITABLE_BYTES, Change, as_bytes, as_text, changes
+from interconnect.revisions import EDITABLE_BYTES, Change, as_bytes, as_text, changes, is_about_identity
+from interconnect.second_look import consent_for
 
 
 class EditForm(forms.Form):
@@ -153,11 +154,35 @@ def _save(request: HttpRequest, letter: DeadLetter, given: dict[str, Any], steps
     edited, reason = given["text"], given["reason"]
     if steps and letter.group:
         keep(given["repair"], letter.group, steps, by=person)
-    revision = Revision.objects.create(message=letter.message, raw=edited, reason=reason, edited_by_id=person.pk)
+    (current,) = as_last_edited([letter])
+    consent = consent_for(is_about_identity(changes(current, edited)))
+    revision = Revision.objects.create(
+        message=letter.message, raw=edited, reason=reason, edited_by_id=person.pk, consent=consent
+    )
+    _record(request, "message.edit", letter, revision)
+
+
+@transaction.atomic
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say as the second operator whether the newest edit of this letter counts, and return to its page."""
+    if not request.user.has_perms(EDIT):
+        raise PermissionDenied
+    letter = get_object_or_404(DeadLetter.objects.select_related("message").select_for_update(of=("self",)), pk=pk)
+    revision, agreed = get_list_or_404(letter.message.revisions)[0], "agree" in request.POST
+    try:
+        revision.decide(by=operator(request), agreed=agreed)
+        _record(request, "message.edit-agree" if agreed else "message.edit-refuse", letter, revision)
+        messages.success(request, f"{revision}: {revision.get_consent_display().lower()}.")
+    except ValueError as error:
+        messages.error(request, f"{error}.")
+    return HttpResponseRedirect(reverse("admin:interconnect_deadletter_change", args=[pk]))
+
+
+def _record(request: HttpRequest, code: str, letter: DeadLetter, revision: Revision) -> None:
     AuditEvent.objects.record(
         AuditEvent.Action.UPDATE,
-        "message.edit",
-        actor=person,
+        code,
+        actor=operator(request),
         request=request,
         patient_id=letter.message.patient_id,
         object_type="inboundmessage",

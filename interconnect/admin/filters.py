@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from epicops.admin_site import RecentValuesFilter
 from interconnect.failures import FailureGroup, FailureGroupQuerySet
-from interconnect.models import DeadLetter
+from interconnect.models import DeadLetter, Revision
 
 MAX_ID = 2**63 - 1
 State = DeadLetter.State
@@ -112,6 +112,20 @@ class DiscardFilter(RowFilter):
 class RedriveFilter(RowFilter):
     title = "redrive"
     parameter_name = "redrive_items__redrive"
+
+
+class SecondLookFilter(admin.SimpleListFilter):
+    """Letters with an edit that waits for a second operator."""
+
+    title, parameter_name = "second operator", "edit"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(Revision.Consent.WAITING, "Edit waits")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+        if self.value() != Revision.Consent.WAITING:
+            return queryset
+        return queryset.filter(message__in=Revision.objects.filter(consent=self.value()).values("message"))
 
 
 class TriageFilter(admin.SimpleListFilter):

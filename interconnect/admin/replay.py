@@ -55,7 +55,7 @@ def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, form: Repla
 
 @transaction.atomic
 def _request_replay(request: HttpRequest, letters: DeadLetterQuerySet, mode: str) -> int:
-    ids = locked(letters.open())
+    ids = locked(letters.replayable())
     if not ids:
         return 0
     person = operator(request)

@@ -15,6 +15,7 @@ from interconnect.models import (
     Redrive,
     RefusedFrame,
     Repair,
+    Revision,
 )
 from interconnect.refused import Refusal, RefusalLog
 from tests import factories
@@ -61,12 +62,14 @@ ADDRESSES = {
     ("POST", "deadletter_search"): EVERYBODY,
     ("GET", "deadletter_edit"): ACTORS,
     ("POST", "deadletter_discard"): ACTORS,
+    ("POST", "deadletter_decide"): ACTORS,
     ("GET", "discard_changelist"): EVERYBODY,
     ("GET", "discard_change"): EVERYBODY,
     ("GET", "discard_add"): set[str](),
     ("GET", "discard_delete"): set[str](),
     ("GET", "discard_history"): EVERYBODY,
     ("POST", "discard_restore"): SUPERVISOR,
+    ("POST", "discard_decide"): ACTORS,
     ("GET", "batch_changelist"): EVERYBODY,
     ("GET", "batch_change"): EVERYBODY,
     ("GET", "batch_add"): set[str](),
@@ -145,6 +148,7 @@ def _a_failure() -> None:
     deliver(adt("A01", bed=""))
     factories.bed()
     someone = staff("someone")
+    Revision.objects.create(message=DeadLetter.objects.get().message, raw=b"", reason="test", edited_by=someone)
     Discard.objects.create(reason="test", text="-", count=0, discarded_by=someone)
     Redrive.objects.create(started_by=someone)
     Pause.objects.create(reason="test", paused_by=someone)

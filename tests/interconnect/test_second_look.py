@@ -1,0 +1,146 @@
+"""Four eyes: edits of who a patient is, and discards of many, count once a second operator has agreed."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from audit.models import AuditEvent
+from interconnect.dead_letters import as_last_edited
+from interconnect.models import DeadLetter, Discard, Redrive, Revision
+from interconnect.redrive import report, start, step
+from tests.builders import adt
+from tests.interconnect.test_admin import deliver, text
+from tests.operators import VIEW, staff
+
+pytestmark = pytest.mark.django_db
+
+MAY = (*VIEW, "edit_deadletter", "discard_deadletter", "replay_deadletter", "view_discard")
+NO_BED = adt("A01", bed="")
+
+
+@pytest.fixture(autouse=True)
+def _four_eyes(settings: Any) -> None:
+    settings.EPICOPS_FOUR_EYES = True
+
+
+def in_as(name: str) -> Client:
+    client = Client()
+    client.force_login(staff(name, *MAY))
+    return client
+
+
+def edit(client: Client, old: str, new: str) -> DeadLetter:
+    letter = DeadLetter.objects.get()
+    edited = NO_BED.decode().replace("\r", "\n").replace(old, new)
+    url = reverse("admin:interconnect_deadletter_edit", args=[letter.pk])
+    client.post(url, {"text": edited, "reason": "from the ward", "save": "yes", "mode": "text"})
+    return letter
+
+
+def say(client: Client, row: DeadLetter | Discard, word: str) -> Any:
+    return client.post(reverse(f"admin:interconnect_{row._meta.model_name}_decide", args=[row.pk]), {word: "yes"})
+
+
+def discard_all(client: Client) -> Discard:
+    chosen = {"action": "discard_selected", "_selected_action": [row.pk for row in DeadLetter.objects.all()]}
+    why = {"post": "yes", "reason": "test", "text": "from the test system"}
+    client.post(reverse("admin:interconnect_deadletter_changelist"), chosen | why)
+    return Discard.objects.get()
+
+
+def is_replayable() -> bool:
+    return DeadLetter.objects.replayable().exists()
+
+
+def test_an_edit_of_the_patients_number_waits_and_the_letter_with_it() -> None:
+    deliver(NO_BED)
+    letter = edit(in_as("ada"), "00427013", "00427014")
+
+    assert Revision.objects.get().is_waiting
+    assert not is_replayable()
+    assert DeadLetter.objects.request_replay(by=staff("sam")) == 0
+    assert as_last_edited([letter]) == [NO_BED]
+
+
+def test_an_edit_of_anything_else_counts_at_once() -> None:
+    deliver(NO_BED)
+    edit(in_as("ada"), "|I||", "|I|MED^427^427^EPICOPS|")
+
+    assert not Revision.objects.get().is_waiting
+    assert is_replayable()
+
+
+def test_its_author_cannot_agree_and_somebody_else_can() -> None:
+    deliver(NO_BED)
+    ada, bea = in_as("ada"), in_as("bea")
+    letter = edit(ada, "00427013", "00427014")
+
+    say(ada, letter, "agree")
+    assert Revision.objects.get().is_waiting
+    say(bea, letter, "agree")
+
+    revision = Revision.objects.get()
+    assert (revision.consent, revision.decided_by.username if revision.decided_by else "") == ("given", "bea")
+    assert is_replayable()
+    assert b"00427014" in as_last_edited([letter])[0]
+    assert AuditEvent.objects.get(code="message.edit-agree").actor == "bea"
+
+
+def test_a_refused_edit_is_kept_and_never_delivered() -> None:
+    deliver(NO_BED)
+    letter = edit(in_as("ada"), "00427013", "00427014")
+
+    say(in_as("bea"), letter, "refuse")
+
+    assert Revision.objects.get().consent == "refused"
+    assert is_replayable()
+    assert as_last_edited([letter]) == [NO_BED]
+
+
+def test_a_redrive_leaves_out_what_waits() -> None:
+    deliver(NO_BED)
+    edit(in_as("ada"), "00427013", "00427014")
+    redrive = start(Redrive(started_by=staff("sam"), rate=100_000), DeadLetter.objects.all())
+
+    step(redrive.pk)
+
+    assert report(redrive)["left-out"] == 1
+
+
+def test_letters_that_wait_for_a_second_operator_are_listed() -> None:
+    deliver(NO_BED, adt("A03", "9", bed=""))
+    ada = in_as("ada")
+    Revision.objects.create(
+        message=DeadLetter.objects.earliest("pk").message, raw=b"", reason="-", edited_by=staff("x"), consent="waiting"
+    )
+
+    assert "1 dead letter " in text(ada, reverse("admin:interconnect_deadletter_changelist") + "?edit=waiting") + " "
+
+
+def test_a_discard_of_several_is_carried_out_when_a_second_operator_agrees() -> None:
+    deliver(NO_BED, adt("A02", bed=""))
+    decision = discard_all(in_as("ada"))
+    assert DeadLetter.objects.open().count() == 2
+
+    say(in_as("bea"), decision, "agree")
+
+    assert DeadLetter.objects.filter(state="discarded", discard=decision).count() == 2
+    assert AuditEvent.objects.get(code="message.discard").actor == "bea"
+
+
+def test_a_refused_discard_leaves_the_letters_open() -> None:
+    deliver(NO_BED, adt("A02", bed=""))
+
+    say(in_as("bea"), discard_all(in_as("ada")), "refuse")
+
+    assert DeadLetter.objects.open().count() == 2
+    assert Discard.objects.get().consent == "refused"
+
+
+def test_one_letter_is_discarded_by_one_person() -> None:
+    deliver(NO_BED)
+
+    assert not discard_all(in_as("ada")).is_waiting
+    assert DeadLetter.objects.get().state == "discarded"
