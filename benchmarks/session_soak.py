@@ -68,12 +68,17 @@ def write(session_id: str, key: str) -> None:
 
 
 def work(arguments: tuple[int, int, float, list[str]]) -> Share:
-    """Be one process of people: sign in `count` of them, then go on until the time is up."""
-    number, count, until, shared = arguments
+    """Be one process of people: sign in `count` of them, then go on for `seconds`; the first one freezes Redis."""
+    number, count, seconds, shared = arguments
     watch()
     choose = random.Random(number)
     share = Share([sign_in(number * 1_000_000 + each) for each in range(count)], [], {"login": count}, {})
-    while time.time() < until:
+    until = time.monotonic() + seconds
+    freeze_at = until - seconds / 2 if number == 0 else float("inf")
+    while time.monotonic() < until:
+        if time.monotonic() > freeze_at:
+            freeze(2)
+            freeze_at = float("inf")
         (kind,) = choose.choices(("page", "write", "shared", "logout", "login", "brief"), (60, 12, 8, 8, 8, 4))
         share.operations[kind] = share.operations.get(kind, 0) + 1
         chosen = choose.randrange(len(share.alive))
@@ -108,13 +113,9 @@ def soak(sessions: int, processes: int, seconds: float) -> list[Share]:
     shared = [sign_in(each) for each in range(SHARED)]
     connections.close_all()  # forked processes open their own
     trust.forget()
-    until = time.time() + seconds
-    work_of = [(number, sessions // processes, until, shared) for number in range(processes)]
+    work_of = [(number, sessions // processes, seconds, shared) for number in range(processes)]
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        result = pool.map_async(work, work_of, chunksize=1)
-        time.sleep(seconds / 2)
-        freeze(2)
-        return result.get()
+        return pool.map(work, work_of, chunksize=1)
 
 
 def verdict(shares: list[Share]) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=50_000, help="signed in at first (default %(default)s)")
     parser.add_argument("--processes", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=300, help="with the signing in (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=300, help="after signing in (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the JSON line only")
     options = parser.parse_args()
 

@@ -15,6 +15,7 @@ from interconnect.models import Feed
 from interconnect.silence import silent
 from monitoring.health import ROLES, answer
 from monitoring.status import Queue, Status, Totals, status
+from sessions_app.trust import trust
 
 FEEDS: Final = 200  # the latest to be heard of: senders choose their names, and each is a time series
 EVICTION: Final = {"sessions": "noeviction", "queue": "noeviction", "cache": "allkeys-lru"}
@@ -44,6 +45,7 @@ METRICS: Final = {  # docs/monitoring.md has each of them; a test compares
     "epicops_feed_last_message_age_seconds": Spec(GAUGE, "feed", "Time since its last message"),
     "epicops_feed_silent": Spec(GAUGE, "feed", "1 when messages should have come, by the same hours of earlier weeks"),
     "epicops_feed_missing_numbers": Spec(GAUGE, "feed", "Numbers it left out in the last 30 days"),
+    "epicops_sessions_fallback": Spec(GAUGE, "", "1 while PostgreSQL serves the sessions, because Redis is away"),
     "epicops_redis_memory_used_bytes": Spec(GAUGE, "role", "used_memory"),
     "epicops_redis_memory_max_bytes": Spec(GAUGE, "role", "maxmemory; left out where there is no limit"),
     "epicops_redis_memory_ratio": Spec(GAUGE, "role", "used_memory / maxmemory; left out where there is no limit"),
@@ -83,6 +85,7 @@ def values() -> Iterator[Value]:
         yield "epicops_up", part.lower().replace(" ", "_"), float(bool(is_up))
     for program in now.programs or ():
         yield "epicops_program_last_seen_seconds", f"{program.kind} {program.name}", program.age
+    yield "epicops_sessions_fallback", "", float(not trust.is_redis())
     if now.queue:
         yield from of_queue(now.queue, now)
     if now.totals:

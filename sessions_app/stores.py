@@ -98,6 +98,8 @@ def _load(session_id: str, *, touch: bool) -> Held | None:
     status, *reply = look()
     if _is_doubtful(status) and _verify(session_id):
         status, *reply = look()
+    if status == b"foreign":
+        logger.warning("a key of another type is where a session would be", extra={"session": handle(session_id)})
     if status != b"ok":
         return None
     left, deadline, since, is_due, ver, data, idle, lock, *clear_values = reply

@@ -19,8 +19,10 @@ from django.test import Client
 from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import sessions_client
+from monitoring.metrics import exposition
 from sessions_app import stores
 from sessions_app.backend import SessionStore
+from sessions_app.models import User
 from sessions_app.trust import trust
 from tests import factories
 
@@ -435,3 +437,12 @@ def test_a_refusal_is_an_outage(client: Client, refuse: Callable[[str], None], r
     assert not trust.is_redis()
     assert not is_alive(ended)
     assert is_alive(session(begun="now"))
+
+
+def test_while_redis_is_away_operators_and_who_signs_in_are_told(stack: Stack, client: Client) -> None:
+    stack.sessions.kill()
+    client.force_login(User.objects.create_superuser("root", password=factories.PASSWORD))
+
+    assert "Sessions are served from PostgreSQL" in client.get("/admin/").content.decode()
+    assert "A part of epicops is away" in Client().get("/hyperspace/login/").content.decode()
+    assert "epicops_sessions_fallback 1.0" in exposition().decode()
