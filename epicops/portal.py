@@ -28,7 +28,7 @@ ROLES: Final = {
     MYCHART: frozenset({"patient"}),
 }
 DOORS: Final = {HYPERSPACE: "sessions:login", MYCHART: "sessions:mychart-login", OPERATIONS: "admin:login"}
-HOMES: Final = {HYPERSPACE: "hyperspace:units", MYCHART: "sessions:mychart-own"}
+HOMES: Final = {HYPERSPACE: "hyperspace:units", MYCHART: "mychart:vitals"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,5 +11,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("sessions_app.urls")),
     path("hyperspace/", include("vitals.urls")),
+    path("mychart/", include("vitals.mychart_urls")),
     path("interconnect/", include("interconnect.urls")),
 ]

@@ -76,13 +76,17 @@ class Board:
         return tuple(row for row in self.rows if row.occupants)
 
     @property
+    def free_count(self) -> int:
+        return len(self.rows) - len(self.occupied)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Return what the header counts, by title; times in it change a count without any message."""
         today = localdate(self.at)
         leaving = [row.occupant.discharge_at for row in self.rows if row.occupant and row.occupant.discharge_at]
         return {
             "Occupied": len(self.occupied),
-            "Free": len(self.rows) - len(self.occupied),
+            "Free": self.free_count,
             f"NEWS2 {HIGH} or more": sum(1 for row in self.rows if (row.warning.total or 0) >= HIGH),
             "Observations overdue": sum(1 for row in self.rows if row.warning.is_overdue(self.at)),
             "Stale readings": sum(1 for row in self.rows if row.updated_at and self.at - row.updated_at > STALE_AFTER),

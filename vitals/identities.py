@@ -138,6 +138,12 @@ MERGE = (
        WHERE merged.old IN (p.id, p.merged_into_id)""",
     *(
         f"UPDATE {table} SET patient_id = merged.new {OF_THE_OLD}"  # noqa: S608  the tables are ours
-        for table in ("vitals_patientidentifier", "vitals_visit", "vitals_assignment", "vitals_oxygentarget")
+        for table in (
+            "vitals_patientidentifier",
+            "vitals_visit",
+            "vitals_assignment",
+            "vitals_oxygentarget",
+            "vitals_patientaccount",
+        )
     ),
 )

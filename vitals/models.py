@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from vitals.coding import CodeMapping, UnmappedCode
 from vitals.nursing import Assignment, OxygenTarget
 from vitals.plans import VisitPlan
+from vitals.portals import PatientAccount, WallDisplay
 from vitals.superseded import SupersededObservation
 from vitals.wards import Bed, Unit
 
@@ -21,6 +22,7 @@ __all__ = [
     "Observation",
     "OxygenTarget",
     "Patient",
+    "PatientAccount",
     "PatientIdentifier",
     "Stay",
     "SupersededObservation",
@@ -28,6 +30,7 @@ __all__ = [
     "UnmappedCode",
     "Visit",
     "VisitPlan",
+    "WallDisplay",
 ]
 
 LONG_AGO: Final = datetime(1900, 1, 1, tzinfo=UTC)  # before anything a message can state

@@ -1,6 +1,10 @@
 """Polls: one page view that goes on, so that it is answered by 304 and audited once."""
 
-from django.http import HttpRequest
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.shortcuts import render
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 SALT = "vitals.polling"
@@ -21,6 +25,14 @@ def is_continued(request: HttpRequest, subject: str) -> bool:
     """Whether this session already holds an answer about `subject`: the view is on record, this is more of it."""
     version, _, seal = held_tag(request).strip('"').partition(".")
     return constant_time_compare(seal, _seal(request, subject, version))
+
+
+def answer_poll(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+    """Answer with the template, or 304 where the client holds this `context["etag"]`."""
+    is_same = held_tag(request) == context["etag"]
+    response = HttpResponseNotModified() if is_same else render(request, template, dict(context))
+    response["ETag"] = context["etag"]
+    return response
 
 
 def _seal(request: HttpRequest, subject: str, version: str) -> str:

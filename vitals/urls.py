@@ -1,6 +1,6 @@
 from django.urls import path
 
-from vitals import api, views
+from vitals import api, views, wall
 from vitals.nurse_plan import nurse_plan
 
 app_name = "hyperspace"
@@ -11,6 +11,8 @@ urlpatterns = [
     path("units/<int:unit_id>/unattended/", views.board_unattended, name="board-unattended"),
     path("units/<int:unit_id>/handover/", views.handover, name="handover"),
     path("units/<int:unit_id>/nurses/", nurse_plan, name="nurse-plan"),
+    path("wall/", wall.wall, name="wall"),
+    path("wall/cells/", wall.wall_cells, name="wall-cells"),
     path("api/beds/<slug:key>/vitals", api.bed_vitals, name="bed-vitals"),
     path("beds/<slug:key>/", views.bed, name="bed"),
     path("beds/<slug:key>/cells/", views.bed_cells, name="bed-cells"),

@@ -3,10 +3,9 @@
 A page and its polls are one view of the same patients: recorded when it opens, and again when other patients appear.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
@@ -17,7 +16,7 @@ from vitals.access import bed_subject, board_subject, open_bed, open_board, reco
 from vitals.board import Board, Row
 from vitals.documents import SHOWN
 from vitals.models import Movement
-from vitals.polling import entity_tag, held_tag
+from vitals.polling import answer_poll, entity_tag, held_tag
 from vitals.trend import read_history, read_series
 
 MOVEMENTS_SHOWN = 10
@@ -140,10 +139,3 @@ def history_context(shown: Row) -> dict[str, Any]:
         "history": read_history(shown.occupant.patient_id, now()),
         "movements": movements.order_by("-occurred_at", "-pk")[:MOVEMENTS_SHOWN],
     }
-
-
-def answer_poll(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
-    is_same = held_tag(request) == context["etag"]
-    response = HttpResponseNotModified() if is_same else render(request, template, dict(context))
-    response["ETag"] = context["etag"]
-    return response

@@ -29,7 +29,8 @@ PLACES = {  # addresses of a ward or bed, by what is in them
     "bed-unattended": "bed",
     "bed-vitals": "bed",
 }
-ELSEWHERE = {"units", "nurse-plan"}  # each clinician sees their own; the charge nurses' page has tests of its own
+# Each clinician's own wards; pages with a rule and tests of their own.
+ELSEWHERE = {"units", "nurse-plan", "wall", "wall-cells"}
 
 
 @pytest.fixture(autouse=True)
