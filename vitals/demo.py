@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
@@ -14,8 +14,8 @@ from vitals.models import Bed, Unit
 
 FACILITY = "EPICOPS"
 WARDS = {"ED": ("Emergency", range(401, 417)), "MED": ("Medical", range(417, 433))}
+OPERATORS = "Interconnect operator"  # a group that interconnect's migrations make
 OPERATOR_PERMISSIONS = {
-    "interconnect": ("view_batch", "view_inboundmessage", "view_deadletter", "replay_deadletter"),
     "audit": ("view_auditevent",),
     "sessions_app": ("view_sessionrecord", "end_session", "view_breakglass", "close_breakglass"),
 }
@@ -58,6 +58,7 @@ def seed(passwords: dict[str, str]) -> None:
         user = seed_person(username, person, passwords[username])
         user.units.add(*(units[code] for code in person.wards))
         if person.is_staff:
+            user.groups.add(*Group.objects.filter(name=OPERATORS))
             user.user_permissions.add(*operator_permissions())
 
 

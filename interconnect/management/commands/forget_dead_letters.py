@@ -1,0 +1,29 @@
+"""Retention: remove the bodies of dead letters that were settled long ago."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from interconnect.retention import forget, forgettable
+
+
+class Command(BaseCommand):
+    help = "Remove the bodies of settled dead letters; the rows stay. Without --by it only counts. Not reversible."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--older-than", type=int, required=True, metavar="DAYS", help="days since they failed")
+        parser.add_argument("--by", help="user name of the supervisor who answers for it")
+
+    def handle(self, *, older_than: int, by: str | None, **options: Any) -> None:
+        if older_than < 1:
+            raise CommandError("--older-than is at least 1")
+        letters = forgettable(timedelta(days=older_than))
+        if by is None:
+            self.stdout.write(f"{letters.count():,} would lose their bodies; name a supervisor with --by to do it")
+            return
+        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
+        if person is None or not person.has_perm("interconnect.restore_deadletter"):
+            raise CommandError("--by is not the name of an active supervisor")
+        self.stdout.write(f"{forget(letters, by=person):,} bodies removed")
