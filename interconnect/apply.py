@@ -101,9 +101,9 @@ def _bury(dead: Sequence[Delivery]) -> None:
 
 
 def _close_replays(replayed: Sequence[Delivery]) -> None:
-    """Say on the dead letters that were replayed how it went."""
-    for state, dead in ((DeadLetter.State.RESOLVED, False), (DeadLetter.State.FAILED_AGAIN, True)):
-        originals = [delivery.replay_of for delivery in replayed if (delivery.status == Status.DEAD) is dead]
+    """Say on the dead letters that were replayed how it went; one of which a part still fails has failed again."""
+    for state, has_error in ((DeadLetter.State.RESOLVED, False), (DeadLetter.State.FAILED_AGAIN, True)):
+        originals = [delivery.replay_of for delivery in replayed if bool(delivery.error) is has_error]
         if originals:
             DeadLetter.objects.filter(message_id__in=originals).update(state=state)
 

@@ -3,7 +3,7 @@
 For patients of 16 and over who are not pregnant. A set that lacks one of the seven parameters has no score.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from vitals.codes import KEPT
-from vitals.models import Observation, OxygenTarget
+from vitals.models import OxygenTarget
 
 ADULT_YEARS: Final = 16
 WINDOW: Final = timedelta(minutes=30)  # readings of one set lie this close to its newest
@@ -136,21 +136,6 @@ def is_applicable(birth_date: date | None, day: date) -> bool:
         return False
     years = day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
     return years >= ADULT_YEARS
-
-
-def assess(patient_ids: Sequence[int]) -> dict[int, Assessment]:
-    """Return each patient's newest set: the latest of each vital that is within WINDOW of the newest. Two queries."""
-    scales: dict[int, OxygenTarget.Scale] = {}
-    targets = OxygenTarget.objects.filter(patient__in=patient_ids).order_by("patient", "-decided_at", "-id")
-    for patient_id, scale in targets.distinct("patient").values_list("patient_id", "scale"):
-        scales[patient_id] = OxygenTarget.Scale(scale)
-    latest: dict[int, dict[str, tuple[datetime, Decimal]]] = {pk: {} for pk in patient_ids}
-    rows = Observation.objects.filter(patient__in=patient_ids).order_by("patient", "vital", "-observed_at", "sub_id")
-    for patient_id, vital, at, value in rows.distinct("patient", "vital").values_list(
-        "patient_id", "vital", "observed_at", "value"
-    ):
-        latest[patient_id][vital] = (at, value)
-    return {pk: assessed(readings, scales.get(pk, OxygenTarget.Scale.ONE)) for pk, readings in latest.items()}
 
 
 def assessed(readings: Mapping[str, tuple[datetime, Decimal]], scale: OxygenTarget.Scale) -> Assessment:

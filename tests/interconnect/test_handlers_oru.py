@@ -1,5 +1,7 @@
 """What ORU^R01 does, value by value."""
 
+from decimal import Decimal
+
 import pytest
 
 from interconnect.models import DeadLetter, InboundMessage
@@ -85,7 +87,21 @@ def test_replaying_a_partial_message_changes_nothing_twice() -> None:
     drain()
 
     assert Observation.objects.count() == 1
-    assert DeadLetter.objects.filter(state="open").count() == 1
+    assert list(DeadLetter.objects.order_by("pk").values_list("state", flat=True)) == ["failed", "open"]
+
+
+def test_a_repaired_partial_message_adds_what_was_missing() -> None:
+    olu = User.objects.create_user("olu", role=User.Role.OPERATOR)
+    kept("NM|8867-4^^LN||fast|/min|||||F", "NM|9279-1^^LN||16|/min|||||F")
+    letter = DeadLetter.objects.get()
+    letter.message.revisions.create(
+        raw=bytes(letter.message.raw).replace(b"fast", b"88"), reason="by phone", edited_by=olu
+    )
+    DeadLetter.objects.request_replay(by=olu)
+    drain()
+
+    assert dict(Observation.objects.values_list("vital", "value")) == {"hr": Decimal(88), "rr": Decimal(16)}
+    assert DeadLetter.objects.get().state == "resolved"
 
 
 @pytest.mark.parametrize("status", ["X", "N", "I", "O"])

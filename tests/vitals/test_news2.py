@@ -1,14 +1,16 @@
 """Every boundary of the Royal College of Physicians' Chart 1, and the rules around it."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.core.cache import cache
 from django.utils.timezone import now
 
 from tests import factories
-from vitals.models import OxygenTarget
-from vitals.news2 import Incomplete, Risk, Score, assess, is_applicable, score
+from vitals.board import read_rows
+from vitals.models import Bed, OxygenTarget
+from vitals.news2 import Incomplete, Risk, Score, assessed, is_applicable, score
 
 WELL = {"rr": "16", "spo2": "97", "o2": "0", "sbp": "120", "hr": "70", "acvpu": "0", "temp": "37.0"}
 ONE, TWO = OxygenTarget.Scale
@@ -116,16 +118,14 @@ def test_it_is_made_for_sixteen_and_over() -> None:
     assert not is_applicable(None, date(2026, 3, 2))
 
 
-FULL = {name: float(value) for name, value in WELL.items()}
+def together(minutes_ago: float, **values: str) -> dict[str, tuple[datetime, Decimal]]:
+    """One set of readings, as old as that."""
+    at = now() - timedelta(minutes=minutes_ago)
+    return {vital: (at, Decimal(value)) for vital, value in values.items()}
 
 
-@pytest.mark.django_db
-def test_a_patients_newest_set_is_assessed_with_the_time_the_next_is_due() -> None:
-    visit = factories.admit(factories.bed())
-    factories.observe(visit, minutes_ago=90, status="F", **(FULL | {"hr": 150.0}))
-    factories.observe(visit, minutes_ago=5, status="F", **FULL)
-
-    assessment = assess([visit.patient_id])[visit.patient_id]
+def test_a_set_says_when_the_next_is_due() -> None:
+    assessment = assessed(together(5, **WELL), ONE)
 
     assert isinstance(assessment.result, Score)
     assert assessment.result.total == 0
@@ -133,13 +133,8 @@ def test_a_patients_newest_set_is_assessed_with_the_time_the_next_is_due() -> No
     assert timedelta(hours=11, minutes=54) < assessment.due_at - now() < timedelta(hours=11, minutes=56)
 
 
-@pytest.mark.django_db
 def test_a_reading_of_an_hour_ago_does_not_complete_a_set() -> None:
-    visit = factories.admit(factories.bed())
-    factories.observe(visit, minutes_ago=60, status="F", **FULL)
-    factories.observe(visit, minutes_ago=5, hr=80.0)
-
-    assessment = assess([visit.patient_id])[visit.patient_id]
+    assessment = assessed(together(60, **WELL) | together(5, hr="80"), ONE)
 
     assert assessment.result == Incomplete(("rr", "spo2", "oxygen", "sbp", "acvpu", "temp"))
     assert assessment.due_at is None
@@ -148,12 +143,14 @@ def test_a_reading_of_an_hour_ago_does_not_complete_a_set() -> None:
 @pytest.mark.django_db
 def test_scale_2_is_what_a_clinician_decided_last() -> None:
     visit, amara = factories.admit(factories.bed()), factories.amara()
-    factories.observe(visit, minutes_ago=1, status="F", **(FULL | {"spo2": 90.0}))
+    factories.observe(
+        visit, minutes_ago=1, status="F", **{name: float(value) for name, value in (WELL | {"spo2": "90"}).items()}
+    )
     points = {}
     for scale in (ONE, TWO):
         OxygenTarget.objects.create(patient=visit.patient, scale=scale, decided_by=amara, decided_at=now())
-        result = assess([visit.patient_id])[visit.patient_id].result
-        assert isinstance(result, Score)
-        points[scale] = result.points["spo2"]
+        cache.clear()
+        (row,) = read_rows([Bed.objects.get()], now())
+        points[scale] = row.warning.total
 
     assert points == {ONE: 3, TWO: 0}
