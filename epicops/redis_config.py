@@ -7,7 +7,7 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -138,7 +138,11 @@ def urls(site: Site, user: str, passwords: Passwords) -> dict[str, str]:
 
 
 def shell(site: Site, passwords: Passwords) -> str:
-    """Return the shell functions that the runbooks use: `redis HOST ROLE COMMAND…` and `sentinel HOST COMMAND…`."""
+    """Return the runbooks' shell functions.
+
+    `redis HOST ROLE COMMAND…`, `sentinel HOST COMMAND…`, `manage COMMAND…` (on $DATABASE, if set), and `database`, the
+    address of PostgreSQL's database or, with a name, of another one beside it.
+    """
     files = f"--tls --cacert {site.tls}/ca.crt --cert {site.tls}/admin.crt --key {site.tls}/admin.key"
     ports = "".join(f"        {role}) port={values['port']} ;;\n" for role, values in site.roles.items())
     return f"""# Shell functions for the runbooks, as the users admin and peer.
@@ -151,6 +155,20 @@ redis() {{
 sentinel() {{
     host=$1; shift
     REDISCLI_AUTH={passwords["peer"]} redis-cli --user peer {files} -h "$host" -p {site.sentinel_port} "$@"
+}}
+""" + manage_shell(PurePosixPath(site.directory).parent)
+
+
+def manage_shell(directory: PurePosixPath) -> str:
+    """Return the shell functions for epicops' own commands, with the environment files of `directory`."""
+    return f"""manage() {{
+    env $(cat {directory}/epicops.env {directory}/admin.env) ${{DATABASE:+EPICOPS_DATABASE_URL="$DATABASE"}} \\
+        python manage.py "$@"
+}}
+database() {{
+    url=$(sed -n 's/^EPICOPS_DATABASE_URL=//p' {directory}/epicops.env)
+    if [ $# -gt 0 ]; then url=$(printf %s "$url" | sed -E "s,/[^/?]+([?]|$),/$1\\1,"); fi
+    printf %s "$url"
 }}
 """
 

@@ -1,20 +1,21 @@
 """The runbooks' own commands, run on a tier of loopback addresses, with the output they promise."""
 
-import fnmatch
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from epicops.embedded.tier import Tier
+from tests.deploy.services import Services
 from tests.processes import PROJECT
 
 RUNBOOKS = sorted((PROJECT / "docs" / "runbooks").glob("*.md"))
-OF_THE_TIER = [path for path in RUNBOOKS if "tier.sh" in path.read_text()]
+OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text()]
+OF_THE_TIER = [path for path in RUNBOOKS if path not in OF_SERVICES and "tier.sh" in path.read_text()]
 HEADINGS = ["Symptom", "Confirm", "Act", "Verify", "Undo"]
 END = "__end__"
 
@@ -37,12 +38,39 @@ def test_a_runbook_has_its_five_parts(path: Path) -> None:
 def test_a_runbook_does_what_it_says(path: Path, tier: Tier) -> None:
     # Where the tier under test keeps what a host keeps in /etc/epicops.
     text = path.read_text().replace("/etc/epicops/tls", tier.site.tls).replace("/etc/epicops", f"{tier.root}/conf")
-    steps = [step for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL) for step in commands(block)]
-
-    for (command, expected), (output, status) in zip(steps, run([step[0] for step in steps]), strict=True):
-        assert status == 0, f"{command}: {output}"
-        assert fnmatch.fnmatchcase(output.strip(), expected.strip().replace("…", "*")), f"{command}: {output}"
+    follow(text, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
     tier.wait_until_whole()
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    services = Services(tmp_path)
+    try:
+        services.start()
+        yield services
+    finally:
+        services.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.redis70  # for its redis-cli
+@pytest.mark.parametrize("path", OF_SERVICES, ids=lambda path: path.stem)
+def test_a_runbook_of_the_services_does_what_it_says(path: Path, services: Services) -> None:
+    text = path.read_text().replace("/etc/epicops", str(services.etc)).replace("/var/backups", str(services.backups))
+    follow(text, services.environment)
+
+
+def follow(text: str, environment: Mapping[str, str]) -> None:
+    """Run every command of a runbook, and look whether it says what is printed below it."""
+    steps = [step for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL) for step in commands(block)]
+    for (command, expected), (output, status) in zip(steps, run([step[0] for step in steps], environment), strict=True):
+        assert status == 0, f"{command}: {output}"
+        assert matches(output.strip(), expected.strip()), f"{command}: {output}"
+
+
+def matches(output: str, expected: str) -> bool:
+    """Whether the output is the expected one, in which … stands for anything."""
+    return re.fullmatch(".*".join(map(re.escape, expected.split("…"))), output, re.DOTALL) is not None
 
 
 def commands(block: str) -> Iterator[tuple[str, str]]:
@@ -52,12 +80,11 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
         yield command, expected
 
 
-def run(lines: list[str]) -> list[tuple[str, int]]:
+def run(lines: list[str], environment: Mapping[str, str]) -> list[tuple[str, int]]:
     """Run lines in one shell; return each one's output and status."""
     script = "".join(f"{{ {line}\n}} 2>&1; echo {END}$?\n" for line in lines)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash"], input=script, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+        ["bash"], input=script, cwd=PROJECT, env=os.environ | environment, capture_output=True, text=True, check=True
     )
     outputs = re.findall(rf"(.*?){END}(\d+)\n", done.stdout, re.DOTALL)
     return [(output, int(status)) for output, status in outputs]

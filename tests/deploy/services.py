@@ -1,0 +1,98 @@
+"""The services of one host, as the runbooks name them, on the embedded servers: a `systemctl` and an /etc/epicops."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path, PurePosixPath
+
+from epicops.embedded import processes
+from epicops.embedded.postgres import binary
+from epicops.embedded.programs import manage
+from epicops.embedded.stack import Stack, make_private
+from epicops.redis_config import manage_shell
+from tests.processes import PROJECT
+
+SYSTEMCTL = """#!/bin/bash
+# systemctl start|stop|is-active UNIT, systemctl kill -s SIGNAL UNIT
+verb=$1; unit=${{!#}}; pidfile={root}/$unit.pid; pid=$(cat "$pidfile" 2>/dev/null)
+alive() {{ grep -q '^State:[[:space:]][^Z]' "/proc/$pid/status" 2>/dev/null; }}
+signal=TERM; [ "$unit" != postgresql ] || signal=INT
+case $verb in
+start)
+    alive && exit 0
+    case $unit in
+{units}
+    esac ;;
+stop) alive && kill -$signal "$pid"; while alive; do sleep 0.05; done ;;
+kill) kill -s "$3" "$pid"; if [ "$3" = KILL ]; then while alive; do sleep 0.05; done; fi ;;
+is-active) alive && echo active || {{ echo inactive; exit 3; }} ;;
+esac
+"""
+
+ADD_OPERATOR = """
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+get_user_model().objects.create_user("operator").groups.set(Group.objects.filter(name="Interconnect supervisor"))
+"""
+UNITS = {"postgres": "postgresql", **{role: f"epicops-redis@{role}" for role in ("sessions", "queue", "cache")}}
+
+
+class Services:
+    """Units that can be started and killed: PostgreSQL, a Redis per role, a worker. `environment` is a shell's."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.stack = Stack(root / "stack")
+        self.etc = root / "etc"
+        self.backups = root / "backups"
+        programs = root / "bin"
+        for folder in (self.etc, self.backups, programs):
+            folder.mkdir()
+        path = (programs, Path(binary("psql")).parent, Path(sys.executable).parent)
+        self.environment = {"PATH": ":".join(map(str, (*path, os.environ["PATH"])))}
+        (programs / "systemctl").write_text(SYSTEMCTL.format(root=root, units="\n".join(self._units())))
+        (programs / "systemctl").chmod(0o700)
+
+    def start(self) -> None:
+        """Make the database, then start all units but the worker."""
+        stack = self.stack
+        with stack:
+            settings = stack.environment()
+            subprocess.run(manage("migrate", "--verbosity", "0"), env=os.environ | settings, check=True)
+            subprocess.run(manage("shell", "-c", ADD_OPERATOR), env=os.environ | settings, check=True)
+        settings["EPICOPS_LOG_LEVEL"] = "ERROR"
+        (self.etc / "epicops.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        (self.etc / "admin.env").touch()
+        (self.etc / "tier.sh").write_text(self._redis() + manage_shell(PurePosixPath(self.etc)))
+        make_private(stack.run)
+        for server in stack.servers:
+            self._systemctl("start", UNITS[server.name])
+        while not all(server.is_ready() for server in stack.servers):
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        for pidfile in self.root.glob("*.pid"):
+            self._systemctl("kill", "-s", "KILL", pidfile.stem)
+        processes.end(processes.daemons_under(self.stack.root))
+
+    def _systemctl(self, *arguments: str) -> None:
+        subprocess.run([self.root / "bin" / "systemctl", *arguments], check=False)
+
+    def _units(self) -> list[str]:
+        worker = ["env", f"$(cat {self.etc}/epicops.env)", *manage("consume_interconnect")]
+        commands = {"epicops-worker@1": (worker, PROJECT)}
+        commands |= {UNITS[server.name]: (server.command(), server.data) for server in self.stack.servers}
+        return [
+            f"    {unit}) cd {folder}; nohup {' '.join(map(_quoted, command))} >> {self.root}/{unit}.log 2>&1 &\n"
+            f'        echo $! > "$pidfile" ;;'
+            for unit, (command, folder) in commands.items()
+        ]
+
+    def _redis(self) -> str:
+        return f'redis() {{ redis-cli -s {shlex.quote(str(self.stack.run))}/"$2".sock "${{@:3}}"; }}\n'
+
+
+def _quoted(word: str) -> str:
+    return word if word.startswith("$(") else shlex.quote(word)
