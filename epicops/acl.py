@@ -13,7 +13,7 @@ NOTHING: Final = "resetkeys resetchannels -@all"
 CONNECTION: Final = "+ping +hello +auth +select +client|setname +client|id +client|no-evict +reset +quit"
 SCRIPTS: Final = "+eval +evalsha +script|load +multi +exec +discard"
 HASHES: Final = "+hset +hsetnx +hget +hmget +hgetall +hexists +hdel +hlen +hincrby"
-TIMES: Final = "+expire +pexpire +persist +ttl +pttl +exists +type +del +unlink"
+TIMES: Final = "+expire +pexpire +persist +ttl +pttl +exists +type +memory|usage +del +unlink"
 STRINGS: Final = "+get +mget +set +mset +getex +strlen +incr +incrby +decr +decrby"
 LISTS: Final = "+llen +lrange +lindex +lrem +ltrim +lpush +rpush +lpop +rpop +lmove"
 SETS: Final = "+sadd +srem +smembers +sismember +scard"
@@ -22,10 +22,12 @@ BOARD: Final = "~patient:* ~{patient:*}:meta ~bed:* ~nurse:* ~vitals:*"
 BOARD_ACCESS: Final = f"({BOARD} {STRINGS} {HASHES} {SETS} {TIMES} {SCRIPTS})"
 
 USERS: Final[Mapping[str, str]] = {
-    # Pages: sessions and boards in full; of the queue what operators see, and pausing it.
-    "web": f"{NOTHING} {CONNECTION} +wait +scan +info +time +client|tracking ~session:* {HASHES} {TIMES} {SCRIPTS} "
+    # Pages: sessions and boards in full; of the queue what operators see, and pausing it; the servers' own pages.
+    "web": f"{NOTHING} {CONNECTION} +wait +scan +info +time +dbsize +client|tracking "
+    f"+client|list +slowlog|get ~session:* {HASHES} {TIMES} {SCRIPTS} "
     f"{BOARD_ACCESS} (~sessions:* {STRINGS} {SETS} {TIMES}) "
-    f"({QUEUE} +llen +lrange +lindex +lrem +lpush +hget +hgetall +hset +hdel +hexists +eval +evalsha)",
+    f"({QUEUE} +llen +lrange +lindex +lrem +lpush +hget +hgetall +hset +hdel +hexists +type "
+    "+pttl +memory|usage +eval +evalsha)",
     # The worker and its housekeeping: the queue in full, boards written through; no session.
     "worker": f"{NOTHING} {CONNECTION} +wait +info +time {QUEUE} {LISTS} {HASHES} {TIMES} {SCRIPTS} +get +set "
     f"{BOARD_ACCESS}",

@@ -24,6 +24,11 @@ class Sample(models.Model):
 
     class Meta:
         ordering = ("-at",)
+        permissions = (
+            ("view_redis", "Can open the pages of the Redis servers"),
+            ("view_redis_value", "Can see values in Redis"),
+            ("change_redis_value", "Can replace cached vitals"),
+        )
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}"
