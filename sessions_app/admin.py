@@ -18,7 +18,15 @@ from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from sessions_app import break_glass
-from sessions_app.admin_filters import DepartmentFilter, IdleFilter, PortalFilter, RoleFilter, StateFilter, tallies
+from sessions_app.admin_filters import (
+    DepartmentFilter,
+    IdleFilter,
+    OpenFilter,
+    PortalFilter,
+    RoleFilter,
+    StateFilter,
+    tallies,
+)
 from sessions_app.live import end_sessions, follow
 from sessions_app.models import BreakGlass, BreakGlassQuerySet, SessionRecord, User
 from sessions_app.second_factor import remove
@@ -132,7 +140,7 @@ class BreakGlassAdmin(ReadOnlyModelAdmin[BreakGlass]):
     paginator = BoundedPaginator
     ordering = ("-pk",)
     list_display = ("began", "user", "reason", "explanation", "ends", "closed", "closed_by")
-    list_filter = (("closed_at", admin.EmptyFieldListFilter), "reason")
+    list_filter = (OpenFilter, "reason")
     list_select_related = ("user",)
     actions = ("close_selected",)
 

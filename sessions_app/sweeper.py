@@ -12,10 +12,11 @@ from django.db import transaction
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
+from audit.models import AuditEvent
 from epicops import keys
 from sessions_app import break_glass, registry, stores
 from sessions_app.ids import handle, is_session_id, key_hash
-from sessions_app.live import Reason, ids, record_end
+from sessions_app.live import LIVE, Reason, ids, record_end
 from sessions_app.models import SessionRecord
 from sessions_app.trust import OUTAGE, trust
 
@@ -29,7 +30,7 @@ class Swept:
     """What one pass did.
 
     `mended` hashes had no TTL, `cleared` ones belonged to sessions that had ended, `registered` ends happened while
-    PostgreSQL was away, `closed` counts break-glass accesses.
+    PostgreSQL was away, `closed` counts break-glass accesses, `locked` sessions that locked by themselves.
     """
 
     ended: int = 0
@@ -38,6 +39,7 @@ class Swept:
     cleared: int = 0
     registered: int = 0
     closed: int = 0
+    locked: int = 0
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -55,6 +57,7 @@ def sweep() -> Swept:
         trust.fall_back(error)
     while records := run_out():
         settle(records, swept)
+    swept.locked = register_locks()
     swept.closed = break_glass.close_overdue(actor=ACTOR)
     return swept
 
@@ -114,6 +117,22 @@ def register_ends() -> int:
     if hashes:
         trust.ask(lambda redis, _: redis.srem(keys.SESSIONS_UNREGISTERED, *hashes))
     return ended
+
+
+def register_locks() -> int:
+    """Record the sessions that locked because nobody used them, once each; to look at one is what locks it."""
+    rest = ExpressionWrapper(F("lock") * Value(timedelta(milliseconds=1)), output_field=DurationField())
+    rested = LIVE.filter(lock__gt=0, locked="", last_activity__lte=Now() - rest)
+    records = list(rested.order_by("last_activity")[:CHUNK])
+    count = 0
+    for record, session_id in zip(records, ids(records), strict=True):
+        held = stores.load(session_id)
+        if held is not None and held.clear["locked"] and LIVE.filter(pk=record.pk, locked="").update(locked="idle"):
+            AuditEvent.objects.record(
+                "E", "session.lock", actor=ACTOR, object_type="session", object_id=record.handle, detail={"how": "idle"}
+            )
+            count += 1
+    return count
 
 
 def clear_leftovers() -> int:

@@ -84,7 +84,6 @@ class OpenBreakGlass(PasswordView):
     def form_valid(self, form: PasswordForm) -> HttpResponse:
         given = form.cleaned_data
         open_glass(self.request, self.person, reason=given["reason"], explanation=given["explanation"])
-        messages.warning(self.request, "Every ward is open to you for now. What you look at is recorded with this.")
         return super().form_valid(form)
 
 

