@@ -29,11 +29,16 @@ VITALS: Final = {
     "spo2": Vital("SpO2", "%", 0, 100),
     "temp": Vital("Temperature", "Cel", 20, 46, Decimal("0.1")),
 }
-# What NEWS2 needs besides.
+# What NEWS2 needs besides, and others.
 KEPT: Final = VITALS | {
     "o2": Vital("Oxygen flow", "L/min", 0, 100, Decimal("0.1")),  # 0: on air
     "fio2": Vital("Inspired oxygen", "%", 21, 100),
     "acvpu": Vital("Consciousness", "", 0, 4),  # the place in ACVPU
+    # Kept for the record: no page shows them.
+    "gcs": Vital("Glasgow coma score", "{score}", 3, 15),
+    "pain": Vital("Pain", "{score}", 0, 10),
+    "weight": Vital("Weight", "kg", 0, 650, Decimal("0.01")),
+    "height": Vital("Height", "cm", 10, 280, Decimal("0.1")),
 }
 PRESSURE: Final = "bp"  # one OBX with "120/80": two vitals
 ACVPU: Final = ("A", "C", "V", "P", "U")  # alert, new confusion, voice, pain, unresponsive
@@ -63,6 +68,10 @@ LOINC: Final = {
     "3151-8": "o2",
     "3150-0": "fio2",
     "67775-7": "acvpu",
+    "9269-2": "gcs",
+    "72514-3": "pain",
+    "29463-7": "weight",
+    "8302-2": "height",
 }
 MDC: Final = {
     **dict.fromkeys(("147842", "149514", "149522", "149530", "149546"), "hr"),
@@ -123,12 +132,24 @@ UNITS: Final = {
     "Cel": ("cel", "c", "°c", "degc", "deg c", "celsius", "268192"),
     "[degF]": ("[degf]", "f", "°f", "degf", "deg f", "fahrenheit", "266560"),
     "L/min": ("l/min", "lpm"),
+    "{score}": ("{score}", "score", "points"),
+    "kg": ("kg",),
+    "g": ("g",),
+    "[lb_av]": ("[lb_av]", "lb", "lbs"),
+    "cm": ("cm",),
+    "m": ("m",),
+    "[in_i]": ("[in_i]", "in"),
 }
 UCUM: Final = {printed.lower(): unit for unit, names in UNITS.items() for printed in names}
 CONVERSIONS: Final[Mapping[tuple[str, str], Callable[[Decimal], Decimal]]] = {
     ("Cel", "[degF]"): lambda value: (value - 32) / Decimal("1.8"),
     ("mm[Hg]", "kPa"): lambda value: value * Decimal("7.50062"),
     ("%", "1"): lambda value: value * 100,
+    ("{score}", "1"): lambda value: value,
+    ("kg", "g"): lambda value: value / 1000,
+    ("kg", "[lb_av]"): lambda value: value * Decimal("0.45359237"),
+    ("cm", "m"): lambda value: value * 100,
+    ("cm", "[in_i]"): lambda value: value * Decimal("2.54"),
 }
 HOTTEST_CELSIUS: Final = 50  # a temperature above it without a unit is in degrees Fahrenheit
 

@@ -17,6 +17,10 @@ VITAL_CHOICES: Final = [
     ("o2", "Oxygen flow"),
     ("fio2", "Inspired oxygen"),
     ("acvpu", "Consciousness (ACVPU)"),
+    ("gcs", "Glasgow coma score"),
+    ("pain", "Pain, 0 to 10"),
+    ("weight", "Weight"),
+    ("height", "Height"),
 ]
 
 

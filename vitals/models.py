@@ -168,7 +168,7 @@ class Observation(models.Model):
         WRONG = "W", "Of another patient"
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="observations", db_index=False)
-    vital = models.CharField(max_length=10, help_text="hr, sbp, dbp, map, spo2, rr, temp, o2, fio2 or acvpu")
+    vital = models.CharField(max_length=10, help_text="A name in vitals.codes.KEPT")
     value = models.DecimalField(max_digits=8, decimal_places=2)
     observed_at = models.DateTimeField(help_text="OBX-14, else OBR-7, else MSH-7")
     status = models.CharField(max_length=1, choices=Status)
