@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db.models import Model
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audit.models import AuditEvent
 from interconnect.discard import discard
-from interconnect.models import DeadLetter, Discard, FailureGroup, InboundMessage
+from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, InboundMessage, RefusedFrame
+from interconnect.refused import Refusal, RefusalLog
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 from tests.factories import PASSWORD
@@ -73,6 +75,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "failure": lambda: row_url(FailureGroup.objects.latest("pk")),
     "discards": lambda: reverse("admin:interconnect_discard_changelist"),
     "discard": lambda: row_url(Discard.objects.get()),
+    "feeds": lambda: reverse("admin:interconnect_feed_changelist"),
+    "feed": lambda: row_url(Feed.objects.latest("messages")),
+    "refused frames": lambda: reverse("admin:interconnect_refusedframe_changelist"),
+    "refused frame": lambda: row_url(RefusedFrame.objects.get()),
     "events": lambda: reverse("admin:audit_auditevent_changelist"),
     "event": lambda: row_url(AuditEvent.objects.latest("pk")),
     "users": lambda: reverse("admin:sessions_app_user_changelist"),
@@ -81,10 +87,21 @@ PAGES: dict[str, Callable[[], str]] = {
     "patient": lambda: row_url(Patient.objects.get()),
     "observations": lambda: reverse("admin:vitals_observation_changelist"),
 }
-OURS = ("index", "messages", "no text", "dead letters", "dead letter", "failures", "failure", "discard")
+OURS = (
+    "index",
+    "messages",
+    "no text",
+    "dead letters",
+    "dead letter",
+    "failures",
+    "failure",
+    "discard",
+    "feed",
+    "refused frame",
+)
 
 
-def row_url(row: InboundMessage | DeadLetter | FailureGroup | Discard | AuditEvent | Unit | Patient) -> str:
+def row_url(row: Model) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
@@ -98,6 +115,9 @@ def test_every_page_is_accessible_fits_a_phone_and_obeys_the_policy(
     drain()
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     administrator = root()
+    refusals = RefusalLog()
+    refusals.add(Refusal("prose", 5, b"hello"), "10.0.0.9")
+    refusals.flush()
     discard(DeadLetter.objects.filter(error_class="not-a-number"), by=administrator, reason="test", text="from a test")
     sign_in(page, live_server, administrator)
 
