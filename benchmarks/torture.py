@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Three workers, constant pushes, and kill -9 of a worker, Valkey or PostgreSQL a few times a second.
+"""Three workers, or lanes, constant pushes, and kill -9 of a worker, Valkey or PostgreSQL a few times a second.
 
 Run it as: .venv/bin/python benchmarks/torture.py [--kills 200] [--slow-disk] [--appendfsync everysec] [--json]
 
@@ -109,9 +109,11 @@ def message(number: int) -> bytes:
 
 
 @contextmanager
-def workers(stack: Stack, environment: dict[str, str]) -> Iterator[list["subprocess.Popen[bytes]"]]:
+def workers(
+    stack: Stack, environment: dict[str, str], arguments: list[list[str]]
+) -> Iterator[list["subprocess.Popen[bytes]"]]:
     log = (stack.root / "log" / "workers.log").open("ab")
-    running = [start_worker(environment, log.fileno()) for _ in range(WORKERS)]
+    running = [start_worker(environment, log.fileno(), *some) for some in arguments]
     try:
         yield running
     finally:
@@ -132,16 +134,18 @@ def torture(stack: Stack, environment: dict[str, str], options: argparse.Namespa
     kills: Counter[str] = Counter()
     servers: dict[str, Server] = {"redis": stack.queue, "postgres": stack.postgres}
     log = (stack.root / "log" / "workers.log").open("ab")
-    with workers(stack, environment) as running:
+    lanes = [["--lanes", str(options.lanes), "--lane", str(lane)] for lane in range(options.lanes + 1)]
+    arguments: list[list[str]] = lanes if options.lanes > 1 else [[]] * WORKERS
+    with workers(stack, environment, arguments) as running:
         for _ in range(options.kills):
             time.sleep(random.uniform(*PAUSE))
             kind = random.choice(options.kill)
             kills[kind] += 1
             if kind == "worker":
-                victim = random.randrange(WORKERS)
+                victim = random.randrange(len(running))
                 running[victim].kill()
                 running[victim].wait()
-                running[victim] = start_worker(environment, log.fileno())
+                running[victim] = start_worker(environment, log.fileno(), *arguments[victim])
             else:
                 servers[kind].kill()
                 servers[kind].start()
@@ -198,6 +202,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--kill", nargs="+", choices=KINDS, default=KINDS, help="what to kill (default: all)")
     parser.add_argument("--appendfsync", choices=("always", "everysec"), default="always")
+    parser.add_argument("--lanes", type=int, default=1, help="one process per lane and one that deals out")
     parser.add_argument("--slow-disk", action="store_true", help="needs a C compiler")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the JSON line only")

@@ -11,6 +11,22 @@ TAKEOVERS = "{interconnect:queue}:takeovers"
 CANARY = "{interconnect:queue}:canary"
 ALIVE = "{interconnect:queue}:alive"
 
+
+def lane(number: int) -> str:
+    """Name the LIST of what was dealt out to a lane and waits there."""
+    return INFLIGHT.replace("inflight", f"lane:{number}")
+
+
+def inflight(number: int) -> str:
+    """Name the LIST of a lane's claim; lane 0 claims from the queue itself."""
+    return f"{lane(number)}:inflight" if number else INFLIGHT
+
+
+def canary(number: int) -> str:
+    """Name the HASH of a lane's suspicious claim."""
+    return f"{lane(number)}:canary" if number else CANARY
+
+
 # Sessions. Not under `session:`, where any name could be somebody's id.
 SESSIONS_GENERATION = "sessions:generation"
 SESSIONS_UNREGISTERED = "sessions:unregistered"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 
 from audit.models import AuditEvent, MachineAction
 from epicops.bulk import copy_rows, next_ids
@@ -22,7 +22,7 @@ OneByOne = Callable[[Sequence[Delivery]], Iterable[Delivery]]
 
 
 def apply_batch(
-    batch_id: UUID, deliveries: Sequence[Delivery], worker: str, one_by_one: OneByOne | None = None
+    batch_id: UUID, deliveries: Sequence[Delivery], worker: str, one_by_one: OneByOne | None = None, lane: int = 0
 ) -> Effects | None:
     """Commit the deliveries; return what they touched, or None when this batch was committed before.
 
@@ -31,7 +31,7 @@ def apply_batch(
     itself, in the order it yields them.
     """
     with transaction.atomic():
-        if not _open_batch(batch_id, len(deliveries), worker):
+        if not _open_batch(batch_id, len(deliveries), worker, lane):
             return None
         for delivery, message_id in zip(deliveries, next_ids(InboundMessage, len(deliveries)), strict=True):
             delivery.message_id = message_id
@@ -50,16 +50,16 @@ def apply_batch(
         return effects
 
 
-def _open_batch(batch_id: UUID, size: int, worker: str) -> bool:
+def _open_batch(batch_id: UUID, size: int, worker: str, lane: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO interconnect_batch (id, size, lane, worker) VALUES (%s, %s, 0, %s) ON CONFLICT DO NOTHING",
-            [batch_id, size, worker],
+            "INSERT INTO interconnect_batch (id, size, lane, worker) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [batch_id, size, lane, worker],
         )
         return bool(cursor.rowcount)
 
 
-def _apply(deliveries: Sequence[Delivery]) -> Effects:
+def _apply(deliveries: Sequence[Delivery], *, is_second_try: bool = False) -> Effects:
     """Apply the events of these deliveries in order; where that fails, find the one to blame by halving."""
     with_event = [delivery for delivery in deliveries if delivery.events]
     if not with_event:
@@ -70,6 +70,8 @@ def _apply(deliveries: Sequence[Delivery]) -> Effects:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001  whatever one message provokes, the others go on
+        if len(with_event) == 1 and isinstance(error, IntegrityError) and not is_second_try:
+            return _apply(with_event, is_second_try=True)  # another lane may just have made the same bed or visit
         if len(with_event) == 1:
             with_event[0].die(unexpected(error))
             return Effects()

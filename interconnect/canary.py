@@ -30,26 +30,27 @@ ASIDE: Final = b"aside:"
 class Canary:
     """Remembers at which messages of one claim workers died."""
 
-    def __init__(self, client: Redis, claim: Claim, worker: str) -> None:
+    def __init__(self, client: Redis, claim: Claim, worker: str, lane: int = 0) -> None:
         self._client = client
+        self._key = keys.canary(lane)
         self._worker = worker
-        noted: dict[Any, Any] = client.hgetall(keys.CANARY)
+        noted: dict[Any, Any] = client.hgetall(self._key)
         if noted.get(b"batch") != str(claim.id).encode():
             noted = {}
-            client.delete(keys.CANARY)
-            client.hset(keys.CANARY, "batch", str(claim.id))
+            client.delete(self._key)
+            client.hset(self._key, "batch", str(claim.id))
         self._deaths = {int(field): int(count) for field, count in noted.items() if field.isdigit()}
         self._aside = {int(field.removeprefix(ASIDE)) for field in noted if field.startswith(ASIDE)}
         self._run: str = client.info("server")["run_id"]
         ordinal, run, victim = noted.get(b"at", b":::").decode().split(":", 2)
         if ordinal and run == self._run and victim != worker:
-            self._deaths[int(ordinal)] = client.hincrby(keys.CANARY, ordinal, 1)
-        client.hdel(keys.CANARY, "at")
+            self._deaths[int(ordinal)] = client.hincrby(self._key, ordinal, 1)
+        client.hdel(self._key, "at")
 
     @classmethod
-    def for_claim(cls, client: Redis, claim: Claim, worker: str) -> Self | None:
+    def for_claim(cls, client: Redis, claim: Claim, worker: str, lane: int = 0) -> Self | None:
         """Return a canary where the claim is suspicious, else None."""
-        return cls(client, claim, worker) if claim.takeovers >= SUSPICIOUS else None
+        return cls(client, claim, worker, lane) if claim.takeovers >= SUSPICIOUS else None
 
     def verdict(self, ordinal: int) -> MessageRejected | None:
         """Return why this message must not be tried again, None when it may be."""
@@ -64,8 +65,8 @@ class Canary:
         """Yield the deliveries, each once it is written down; a death after the last one is charged to none."""
         try:
             for delivery in deliveries:
-                self._client.hset(keys.CANARY, "at", f"{delivery.ordinal}:{self._run}:{self._worker}")
+                self._client.hset(self._key, "at", f"{delivery.ordinal}:{self._run}:{self._worker}")
                 yield delivery
         finally:
             with suppress(RedisError):
-                self._client.hdel(keys.CANARY, "at")
+                self._client.hdel(self._key, "at")

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Max
-from django.db.models.functions import Now
+from django.db.models import F, Max
+from django.db.models.functions import Greatest, Now
 
 from audit.models import AuditEvent
 from epicops.bulk import columns_of
@@ -38,9 +38,12 @@ ORDER BY w.place, m.id
 
 
 class Guard:
-    """What is known of the server that answers now; ServerChanged where that is not the one of `run_id`."""
+    """What is known of the server that answers now; ServerChanged where that is not the one of `run_id`.
 
-    def __init__(self, client: Redis, worker: str, run_id: str) -> None:
+    The owner of lane 0 is the one to notice a change; the other lanes wait for it.
+    """
+
+    def __init__(self, client: Redis, worker: str, run_id: str, lane: int = 0) -> None:
         self._client = client
         self._worker = worker
         info = self._info()
@@ -49,6 +52,8 @@ class Guard:
         previous = QueueRun.latest()
         if previous and previous.run_id == info["run_id"]:
             self.run = previous
+        elif lane:
+            raise ServerChanged
         else:
             self.run = self._begin(previous, info)
         self._since = self._window_start()
@@ -80,11 +85,11 @@ class Guard:
         """Count messages that have been committed; the last one of the backlog ends guarded mode."""
         if not self.run.is_guarded:
             return
-        self.run.unchecked = left = max(self.run.unchecked - taken, 0)
-        self.run.recognised += recognised
+        guarded = QueueRun.objects.filter(pk=self.run.pk, unchecked__gt=0)  # other lanes count, too
         with transaction.atomic():
-            self.run.save(update_fields=["unchecked", "recognised"])
-            if not left:
+            guarded.update(unchecked=Greatest(F("unchecked") - taken, 0), recognised=F("recognised") + recognised)
+            self.run.refresh_from_db()
+            if self.run.unchecked == 0:
                 self._record("queue.guard.end", {"recognised": self.run.recognised})
 
     def _begin(self, previous: QueueRun | None, info: dict[str, Any]) -> QueueRun:

@@ -70,11 +70,24 @@ def owned_queue(
             on_standby()
             _end_hung_owner(lane, hung_seconds)
             time.sleep(STANDBY_SECONDS)
-        queue = InboundQueue(client, secrets.token_hex(16))
+        queue = InboundQueue(client, secrets.token_hex(16), lane)
         queue.take_over()
         yield queue
     finally:
         connection.close()
+
+
+@contextmanager
+def free_lane(client: Redis, lane: int) -> Iterator[InboundQueue | None]:
+    """Own a lane for a moment, too; None when somebody else owns it."""
+    if not _try_lock(lane):
+        yield None
+        return
+    queue = InboundQueue(client, secrets.token_hex(16), lane)
+    queue.take_over()
+    yield queue
+    with connection.cursor() as cursor:  # after an exception the connection is closed, which unlocks as well
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_CLASS, lane])
 
 
 def refuse_transaction_pooling() -> None:

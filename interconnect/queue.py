@@ -22,10 +22,11 @@ MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger sing
 
 # Counts pushes on the way (reconciliation.py): `left` is the length of the queue after the last look.
 # KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit 5 run id
+# 6 the token's field in ctl: that of lane 0 claims from the queue itself
 # -> {} | {'PAUSED'} | {'FENCED'} | {'CHANGED'}
 #    | {how often it came back, pauses that hold, batch id, newest message, ..., oldest message}
 CLAIM: Final = """
-if redis.call('HGET', KEYS[3], 'token') ~= ARGV[3] then return {'FENCED'} end
+if redis.call('HGET', KEYS[3], ARGV[6]) ~= ARGV[3] then return {'FENCED'} end
 if string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= ARGV[5] then return {'CHANGED'} end
 local held = redis.call('HGET', KEYS[3], 'held') or ''
 local unfinished = redis.call('LINDEX', KEYS[2], 0)
@@ -34,8 +35,9 @@ if unfinished then
   return {takeovers, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
 end
 local waiting = redis.call('LLEN', KEYS[1])
-local came = waiting - tonumber(redis.call('HGET', KEYS[3], 'left') or 0)
-if came ~= 0 then
+local is_queue = ARGV[6] == 'token'
+local came = is_queue and waiting - tonumber(redis.call('HGET', KEYS[3], 'left') or 0)
+if is_queue and came ~= 0 then
   redis.call('HSETNX', KEYS[3], 'since', ARGV[2])
   redis.call('HINCRBY', KEYS[3], came > 0 and 'pushed' or 'vanished', math.abs(came))
   redis.call('HSET', KEYS[3], 'left', waiting)
@@ -51,7 +53,7 @@ while first > 1 do
 end
 if first > #messages then return {} end
 redis.call('LTRIM', KEYS[1], 0, -(#messages - first + 2))
-redis.call('HSET', KEYS[3], 'left', waiting - (#messages - first + 1))
+if is_queue then redis.call('HSET', KEYS[3], 'left', waiting - (#messages - first + 1)) end
 redis.call('RPUSH', KEYS[2], ARGV[2])
 redis.call('RPUSH', KEYS[2], unpack(messages, first))
 return {0, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
@@ -90,32 +92,36 @@ class Claim:
 
 
 class InboundQueue:
-    """The queue as its owner sees it; `token` proves the ownership to every claim."""
+    """The queue, or a lane of it, as its owner sees it; `token` proves the ownership to every claim."""
 
-    def __init__(self, client: Redis, token: str) -> None:
-        self._client = client
-        self._token = token
+    def __init__(self, client: Redis, token: str, lane: int = 0) -> None:
+        self.client = client
+        self.token = token
+        self.lane = lane
+        self._list = keys.lane(lane) if lane else keys.QUEUE
+        self._token_field = f"token:{lane}" if lane else "token"
         self.run_id = ""
 
     def take_over(self) -> None:
         """Fence every earlier owner: their next claim raises Fenced. Ours are of the server that answers now."""
-        self.run_id = self._client.info("server")["run_id"]
-        self._client.hset(keys.CONTROL, "token", self._token)
+        self.run_id = self.client.info("server")["run_id"]
+        self.client.hset(keys.CONTROL, self._token_field, self.token)
 
     def claim(self, size: int) -> Claim | None:
         """Return the unfinished claim if there is one, else up to `size` messages; None when the queue is empty."""
-        reply: list[Any] = self._client.eval(
+        reply: list[Any] = self.client.eval(
             CLAIM,
             4,
-            keys.QUEUE,
-            keys.INFLIGHT,
+            self._list,
+            keys.inflight(self.lane),
             keys.CONTROL,
             keys.TAKEOVERS,
             size,
             str(uuid7()),
-            self._token,
+            self.token,
             MAX_CLAIM_BYTES,
             self.run_id,
+            self._token_field,
         )
         match reply:
             case []:
@@ -132,7 +138,8 @@ class InboundQueue:
 
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
-        return bool(self._client.eval(ACKNOWLEDGE, 3, keys.INFLIGHT, keys.TAKEOVERS, keys.CANARY, str(claim.id)))
+        names = (keys.inflight(self.lane), keys.TAKEOVERS, keys.canary(self.lane))
+        return bool(self.client.eval(ACKNOWLEDGE, 3, *names, str(claim.id)))
 
 
 def opened(raw: bytes) -> bytes:
@@ -143,13 +150,21 @@ def opened(raw: bytes) -> bytes:
         return raw
 
 
+# KEYS 1 queue 2 inflight 3 ctl  ->  {waiting, in flight or dealt out to lanes}
+DEPTH: Final = """
+local claimed = math.max(redis.call('LLEN', KEYS[2]) - 1, 0)
+for lane = 1, tonumber(redis.call('HGET', KEYS[3], 'lanes')) or 1 do
+  local name = string.gsub(KEYS[2], 'inflight$', 'lane:' .. lane)
+  claimed = claimed + redis.call('LLEN', name) + math.max(redis.call('LLEN', name .. ':inflight') - 1, 0)
+end
+return {redis.call('LLEN', KEYS[1]), claimed}
+"""
+
+
 def depth(client: Redis) -> tuple[int, int]:
-    """Return how many messages wait and how many are in flight."""
-    pipeline = client.pipeline(transaction=False)
-    pipeline.llen(keys.QUEUE)
-    pipeline.llen(keys.INFLIGHT)
-    waiting, inflight = pipeline.execute()
-    return waiting, max(inflight - 1, 0)  # the first element in flight is the batch id
+    """Return how many messages wait and how many are in flight; those dealt out to lanes count as that."""
+    waiting, claimed = client.eval(DEPTH, 3, keys.QUEUE, keys.INFLIGHT, keys.CONTROL)
+    return int(waiting), int(claimed)
 
 
 def uuid7() -> UUID:

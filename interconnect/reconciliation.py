@@ -21,14 +21,20 @@ from interconnect.queue import made_at
 
 Status = InboundMessage.Status
 
-# KEYS 1 queue 2 inflight 3 ctl  ->  {since, pushed, vanished, left, waiting, in flight with the batch id}
+FIRST_BATCHES: Final = 100
+
+# KEYS 1 queue 2 inflight 3 ctl  ->  {since, pushed, vanished, left, waiting, in flight or in lanes}
 LOOK: Final = """
 local ctl = {}
 for place, name in ipairs({'since', 'pushed', 'vanished', 'left'}) do
   ctl[place] = redis.call('HGET', KEYS[3], name) or ''
 end
 ctl[5] = redis.call('LLEN', KEYS[1])
-ctl[6] = redis.call('LLEN', KEYS[2])
+ctl[6] = math.max(redis.call('LLEN', KEYS[2]) - 1, 0)
+for lane = 1, tonumber(redis.call('HGET', KEYS[3], 'lanes')) or 1 do
+  local name = string.gsub(KEYS[2], 'inflight$', 'lane:' .. lane)
+  ctl[6] = ctl[6] + redis.call('LLEN', name) + math.max(redis.call('LLEN', name .. ':inflight') - 1, 0)
+end
 return ctl
 """
 
@@ -97,7 +103,7 @@ def look(client: Redis) -> Look:
         pushed=pushed + max(came, 0),
         vanished=vanished + max(-came, 0),
         waiting=waiting,
-        inflight=max(inflight - 1, 0),
+        inflight=inflight,
     )
 
 
@@ -107,7 +113,8 @@ def committed(since: UUID) -> dict[str, int]:
     Replays, and what others put on the DLQ, were never pushed. Counting by status reads an index only.
     """
     since_then = InboundMessage.objects.filter(batch__gte=since).order_by("batch_id", "ordinal")
-    first = since_then.values_list("pk", flat=True).first()
+    # Lanes commit side by side: the earliest batch need not have the lowest ids.
+    first = min(since_then.filter(ordinal=0).values_list("pk", flat=True)[:FIRST_BATCHES], default=None)
     if first is None:
         return {}
     rows = InboundMessage.objects.filter(pk__gte=first).order_by()

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -20,11 +21,13 @@ from interconnect import foreign, inbox, lateness, pausing, redrive
 from interconnect.apply import apply_batch
 from interconnect.canary import Canary
 from interconnect.dead_letters import push_outbox, requested_replays
+from interconnect.dealing import Dealer, resize
 from interconnect.delivery import Delivery
 from interconnect.guard import Guard
 from interconnect.heartbeat import EVERY, beat, leaves
+from interconnect.models import Pause
 from interconnect.ownership import HUNG_SECONDS, owned_queue
-from interconnect.queue import Fenced, InboundQueue, Paused, ServerChanged, uuid7
+from interconnect.queue import Claim, Fenced, InboundQueue, Paused, ServerChanged, uuid7
 from interconnect.unwritten import last_effects
 from vitals import cache, whereabouts
 from vitals.codes import local_codes
@@ -52,7 +55,15 @@ class Worker:
     """Applies the inbound queue for as long as it owns it."""
 
     def __init__(
-        self, client: Redis, *, size: int, drain: bool, stop: StopFlag, hung_seconds: float = HUNG_SECONDS
+        self,
+        client: Redis,
+        *,
+        size: int,
+        drain: bool,
+        stop: StopFlag,
+        hung_seconds: float = HUNG_SECONDS,
+        lane: int = 0,
+        lane_count: int = 1,
     ) -> None:
         self.tally = Tally()
         # Random per process: a name that a restart reuses would hide the one before.
@@ -67,6 +78,9 @@ class Worker:
         self._last_beat = self._refreshed_at = float("-inf")
         self._away_since: float | None = None  # when the outage at hand began
         self.is_owner = False
+        self._lane = lane
+        self._lanes = lane_count
+        self._dealer: Dealer | None = None  # of lane 0, where there are others
 
     def run(self) -> None:
         """Apply messages until asked to stop, or with `drain` until nothing is left. An outage is waited out."""
@@ -79,7 +93,11 @@ class Worker:
         while not self._stop.requested:
             try:
                 with owned_queue(
-                    self._client, self._stop, on_standby=self._beat, hung_seconds=self._hung_seconds
+                    self._client,
+                    self._stop,
+                    on_standby=self._beat,
+                    lane=self._lane,
+                    hung_seconds=self._hung_seconds,
                 ) as queue:
                     if queue is not None:
                         self._own(queue)
@@ -113,14 +131,19 @@ class Worker:
 
     def _work(self, queue: InboundQueue) -> None:
         pause, last_housekeeping = IDLE_SECONDS[0], 0.0
-        guard = Guard(self._client, self.name, queue.run_id)
-        pausing.publish(self._client)
+        guard = Guard(self._client, self.name, queue.run_id, self._lane)
         self._unwritten |= last_effects()
+        if self._lane == 0:
+            pausing.publish(self._client)
+            take_through = partial(self._take_through, guard)
+            resize(self._client, self._lanes, self._size, self._stop, take_through=take_through, on_wait=self._beat)
+            self._dealer = Dealer(queue, self._lanes, take_through) if self._lanes > 1 else None
         while not self._stop.requested:
             self._beat()
             busy = self._step(queue, guard)
             self._note_recovery()
-            if (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS:
+            is_due = (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS
+            if is_due and self._lane == 0:
                 guard.note()
                 busy |= self._housekeeping()
                 last_housekeeping = time.monotonic()
@@ -128,7 +151,7 @@ class Worker:
                 pause = IDLE_SECONDS[0]
                 continue
             self._write_through()
-            if self._drain:
+            if self._drain and not (self._dealer and self._dealer.has_work):
                 return
             time.sleep(pause)
             pause = min(pause * 2, IDLE_SECONDS[1])
@@ -141,15 +164,21 @@ class Worker:
             self._last_beat = time.monotonic()
 
     def _step(self, queue: InboundQueue, guard: Guard) -> bool:
-        """Take one claim through; False when there was nothing to take."""
+        """Take one claim through, or deal it out; False when there was nothing to take."""
         try:
+            if self._dealer:
+                return self._dealer.step(self._size)
             claim = queue.claim(self._size)
         except Paused:
             return False
         if claim is None:
             return False
+        self._take_through(guard, queue, claim)
+        return True
+
+    def _take_through(self, guard: Guard, queue: InboundQueue, claim: Claim) -> None:
         deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)]
-        canary = Canary.for_claim(self._client, claim, self.name)
+        canary = Canary.for_claim(self._client, claim, self.name, queue.lane)
         _read(deliveries, canary)
         came_back = guard.recognise(deliveries)
         pausing.hold(deliveries, claim.held)
@@ -159,7 +188,6 @@ class Worker:
         # In a backlog the next claims change the same beds again: their documents are written once for all of them.
         if len(claim.messages) < self._size or time.monotonic() - self._written_through_at > BEHIND_SECONDS:
             self._write_through()
-        return True
 
     def _write_through(self) -> None:
         effects, self._unwritten = self._unwritten, Effects()
@@ -171,7 +199,7 @@ class Worker:
         """Deliver what was held and requested replays, empty outbox and inbox; say whether there was anything to do."""
         if not self._drain:  # a redrive has its own pace: who drains does not wait for it
             redrive.advance()
-        while not self._stop.requested and (released := pausing.released(self._size)):
+        while self._may_release() and (released := pausing.released(self._size)):
             self._deliver(uuid7(), released)
         pausing.publish(self._client)
         if time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
@@ -185,6 +213,12 @@ class Worker:
             self._deliver(uuid7(), replays)
         return bool(replays) | bool(push_outbox(self._client)) | bool(inbox.move(self._client))
 
+    def _may_release(self) -> bool:
+        """Whether held messages would neither overtake nor be overtaken by what lanes have."""
+        if self._dealer and not self._dealer.rest(wanted=Pause.objects.over().exists()):
+            return False
+        return not self._stop.requested
+
     def _deliver(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
         """Apply what does not come from the queue."""
         _read(deliveries)
@@ -192,7 +226,8 @@ class Worker:
         self._commit(batch_id, deliveries)
 
     def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
-        effects = apply_batch(batch_id, deliveries, self.name, canary.one_by_one if canary else None)
+        one_by_one = canary.one_by_one if canary else None
+        effects = apply_batch(batch_id, deliveries, self.name, one_by_one, self._lane)
         if effects is None:
             self.tally.redelivered += 1
             return

@@ -14,6 +14,7 @@ from epicops.redis_client import Redis, queue_web_client
 from interconnect.er7 import parse
 from interconnect.heartbeat import Program
 from interconnect.models import Batch, DeadLetter, InboundMessage, InboxMessage, Pause
+from interconnect.queue import DEPTH
 from interconnect.rejected import MessageRejected
 from interconnect.timestamps import parse as parse_time
 from monitoring.health import KINDS, answer, running, servers
@@ -96,12 +97,11 @@ def status() -> Status:
 
 def read_queue(client: Redis) -> Queue:
     with client.pipeline(transaction=False) as pipe:
-        for key in (keys.QUEUE, keys.INFLIGHT, keys.DLQ):
-            pipe.llen(key)
+        pipe.eval(DEPTH, 3, keys.QUEUE, keys.INFLIGHT, keys.CONTROL)
+        pipe.llen(keys.DLQ)
         pipe.eval(OLDEST_HEAD, 1, keys.QUEUE, HEAD)
-        waiting, inflight, dlq, head = pipe.execute()
-    # The first element in flight is the batch id.
-    return Queue(waiting, max(inflight - 1, 0), dlq, _sent_at(head))
+        (waiting, inflight), dlq, head = pipe.execute()
+    return Queue(waiting, inflight, dlq, _sent_at(head))
 
 
 def _sent_at(head: bytes) -> datetime | None:

@@ -4,6 +4,7 @@ import gc
 import json
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 from django.core.management import call_command
@@ -11,11 +12,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
+from interconnect.lane_processes import LaneEnded, run_lanes
 from interconnect.ownership import HUNG_SECONDS, TransactionPooling
 from interconnect.worker import Worker
 from interconnect.worker_metrics import serve_metrics
 
 OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
+MAX_LANES = 32
 MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
 
 
@@ -28,6 +31,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drain", action="store_true", help="stop when nothing is left; print one JSON line")
         parser.add_argument("--batch", type=batch_size, default=500, help="messages per transaction (default 500)")
+        parser.add_argument(
+            "--lanes",
+            type=int,
+            default=1,
+            choices=range(1, MAX_LANES + 1),
+            metavar="N",
+            help="apply in N processes beside the one that deals out, each patient's messages in order (default 1)",
+        )
+        parser.add_argument("--lane", type=int, metavar="K", help="be lane K of N only, 0 to deal out")
         parser.add_argument("--metrics-port", type=int, metavar="PORT", help="serve this process's metrics on PORT")
         parser.add_argument(
             "--strict", action="store_true", help="start only where preflight says that no message can be lost"
@@ -44,22 +56,40 @@ class Command(BaseCommand):
         if options["strict"]:  # CommandError says in words what is broken
             call_command("preflight", strict=True, promise=["No message is lost"], stdout=self.stderr)
         gc.freeze()  # what start-up made stays: a full collection need not look at it again
-        gc.set_threshold(OBJECTS_PER_COLLECTION)
         started = time.monotonic()
+        lanes, lane = options["lanes"], options["lane"]
         with stop_on_signal() as stop:
-            worker = Worker(queue_client(), size=batch, drain=drain, stop=stop, hung_seconds=hung_after)
-            if options["metrics_port"]:
-                serve_metrics(worker, options["metrics_port"])
-            try:
-                worker.run()
-            except TransactionPooling as error:
-                raise CommandError(str(error)) from error
-        if drain:
-            tally = worker.tally
-            counts = {status: tally.messages[status] for status in ("applied", "skipped", "dead")}
+            if lanes > 1 and lane is None:
+                arguments = ["--batch", str(batch), "--hung-after", str(hung_after)]
+                try:
+                    done = run_lanes(lanes, arguments, stop, drain=drain)
+                except LaneEnded as error:
+                    raise CommandError(str(error)) from None
+            else:
+                worker = Worker(
+                    queue_client(),
+                    size=batch,
+                    drain=drain,
+                    stop=stop,
+                    hung_seconds=hung_after,
+                    lane=lane or 0,
+                    lane_count=lanes,
+                )
+                done = self._work(worker, options["metrics_port"])
+        if drain or lane is not None:
+            counts = {name: done[name] for name in ("applied", "skipped", "dead", "batches", "redelivered")}
             seconds = round(time.monotonic() - started, 3)
-            summary = {**counts, "batches": tally.batches, "redelivered": tally.redelivered, "seconds": seconds}
-            sys.stdout.write(json.dumps(summary) + "\n")
+            sys.stdout.write(json.dumps({**counts, "seconds": seconds}) + "\n")
+
+    def _work(self, worker: Worker, metrics_port: int | None) -> Counter[str]:
+        if metrics_port:
+            serve_metrics(worker, metrics_port)
+        try:
+            worker.run()
+        except TransactionPooling as error:
+            raise CommandError(str(error)) from error
+        tally = worker.tally
+        return tally.messages + Counter(batches=tally.batches, redelivered=tally.redelivered)
 
 
 def batch_size(text: str) -> int:

@@ -1,0 +1,40 @@
+"""One process per lane, and one that deals out; they start and end together."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from epicops.shutdown import StopFlag
+
+POLL: Final = 0.1  # seconds
+
+
+class LaneEnded(Exception):  # noqa: N818  named for the event
+    """A lane's process ended by itself; the others have been stopped."""
+
+
+def run_lanes(number: int, arguments: Sequence[str], stop: StopFlag, *, drain: bool) -> Counter[str]:
+    """Run the processes until asked to stop, or with `drain` until nothing is left; return what they did together."""
+    command = [sys.executable, sys.argv[0], "consume_interconnect", *arguments, "--lanes", str(number), "--lane"]
+    started = [
+        subprocess.Popen([*command, str(lane), *(["--drain"] if drain and lane == 0 else [])], stdout=subprocess.PIPE)
+        for lane in range(number + 1)
+    ]
+    try:
+        while not stop.requested and all(process.poll() is None for process in started):
+            time.sleep(POLL)
+        has_drained = drain and started[0].poll() == 0
+    finally:
+        for process in started:
+            process.terminate()
+        told = [process.communicate()[0] for process in started]
+    if not stop.requested and not has_drained:
+        raise LaneEnded("A lane's process ended; all of them are stopped")
+    total = Counter[str]()
+    for line in filter(None, told):
+        total.update(json.loads(line))
+    return total
