@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
-from vitals import admin_portals  # noqa: F401  registers its pages
+from vitals import admin_comparison, admin_portals  # noqa: F401  they register their pages
 from vitals.assignments import write_through
 from vitals.models import (
     Assignment,

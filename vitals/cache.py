@@ -41,6 +41,11 @@ def read_beds(beds: Sequence[Bed], encounters: Mapping[int, int] | None = None) 
     return found | _Reading({bed.key: bed.pk for bed in beds if bed.pk not in found}, encounters).run()
 
 
+def read_shared(beds: Sequence[Bed]) -> dict[int, BedVitals]:
+    """Return each bed's vitals as `read_beds` does, past this process' own copies: one MGET."""
+    return _Reading({bed.key: bed.pk for bed in beds}, {}).run()
+
+
 def write_through(bed_ids: Collection[int]) -> None:
     """Replace the cached documents of these beds after a commit.
 

@@ -13,19 +13,22 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, cast
 
+from django.db import connection
 from django.db.models import Avg, Max, Min
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from epicops import keys
 from vitals import documents, fence
-from vitals.cache import read_beds, write_through
-from vitals.documents import Latest, Reading
+from vitals.cache import read_beds, read_shared, write_through
+from vitals.documents import BedVitals, Latest, Reading
 from vitals.local_copy import copies
 from vitals.models import Bed, Observation, Stay
 
 WARD: Final = 32  # beds
 HOSPITAL: Final = 500  # beds
 START_SECONDS: Final = 2.0  # for local copies to be confirmed
+PLANS: Final = 2  # statements of a shape whose plan is told
 EVEN: Final = 1.2  # below this ratio nobody wins
 
 Side = Callable[[], Any]
@@ -87,6 +90,18 @@ def compare(shape: Shape, beds: Sequence[Bed], samples: int | None = None) -> Co
     return Comparison(shape, number, *(_percentiles(times) for times in taken))
 
 
+def explain(shape: Shape, beds: Sequence[Bed]) -> str:
+    """Return PostgreSQL's plans of the first statements of a shape, run once. They name internal ids only."""
+    with shape.prepare(list(beds)[: shape.beds]) as (postgresql, _), CaptureQueriesContext(connection) as captured:
+        postgresql()
+    plans = []
+    with connection.cursor() as cursor:
+        for query in captured.captured_queries[:PLANS]:
+            cursor.execute("EXPLAIN (ANALYZE, BUFFERS) " + query["sql"])
+            plans.append("\n".join(line for (line,) in cursor.fetchall()))
+    return "\n\n".join(plans)
+
+
 def occupied_beds(limit: int = HOSPITAL) -> list[Bed]:
     """Return beds that somebody is in."""
     return list(Bed.objects.filter(stays__to_at=None, stays__isnull=False).distinct().order_by("pk")[:limit])
@@ -122,8 +137,8 @@ def _readings(document: documents.Document) -> tuple[Reading, ...]:
     return documents.read(document, documents.Source.DATABASE).readings
 
 
-def _cached(beds: Sequence[Bed]) -> Side:
-    return lambda: {pk: vitals.readings for pk, vitals in read_beds(beds).items()}
+def _cached(beds: Sequence[Bed], read: Callable[[Sequence[Bed]], dict[int, BedVitals]] = read_shared) -> Side:
+    return lambda: {pk: vitals.readings for pk, vitals in read(beds).items()}
 
 
 def _against(postgresql: Callable[[Sequence[int]], Found]) -> Callable[[Sequence[Bed]], Any]:
@@ -140,7 +155,8 @@ def _against(postgresql: Callable[[Sequence[int]], Found]) -> Callable[[Sequence
 @contextmanager
 def _local(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
     """Pair the ORM with this process' own copies."""
-    bed_ids, cached = [bed.pk for bed in beds], _cached(beds)
+    bed_ids, cached = [bed.pk for bed in beds], _cached(beds, read_beds)
+    was_started = copies.is_started  # as in a web process
     copies.start()
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -149,7 +165,8 @@ def _local(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
         cached()
         yield lambda: _by_orm(bed_ids), cached
     finally:
-        copies.stop()
+        if not was_started:
+            copies.stop()
 
 
 @contextmanager

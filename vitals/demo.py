@@ -16,6 +16,7 @@ FACILITY = "EPICOPS"
 WARDS = {"ED": ("Emergency", range(401, 417)), "MED": ("Medical", range(417, 433))}
 OPERATORS = "Interconnect operator"  # a group that interconnect's migrations make
 OPERATOR_PERMISSIONS = {
+    "vitals": ("view_comparisonrun", "run_comparison"),
     "audit": ("view_auditevent",),
     "sessions_app": ("view_sessionrecord", "end_session", "view_breakglass", "close_breakglass"),
 }

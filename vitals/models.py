@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from vitals.coding import CodeMapping, UnmappedCode
+from vitals.comparison_runs import ComparisonRun
 from vitals.nursing import Assignment, OxygenTarget
 from vitals.plans import VisitPlan
 from vitals.portals import PatientAccount, WallDisplay
@@ -18,6 +19,7 @@ __all__ = [
     "Assignment",
     "Bed",
     "CodeMapping",
+    "ComparisonRun",
     "Movement",
     "Observation",
     "OxygenTarget",
