@@ -63,7 +63,7 @@ class History:
 
 def read_history(patient_id: int, now: datetime) -> History | None:
     """Return the patient's last 24 hours, None when nothing was measured in them. Four queries."""
-    observations = Observation.objects.filter(patient=patient_id, observed_at__gt=now - WINDOW, observed_at__lte=now)
+    observations = _of_the_day(patient_id, now)
     since = observations.aggregate(since=Min("observed_at"))["since"]
     if since is None:
         return None
@@ -72,15 +72,21 @@ def read_history(patient_id: int, now: datetime) -> History | None:
 
 def read_series(patient_id: int, now: datetime) -> dict[str, list[float | None]]:
     """Return the last 24 hours by the minute: `at` (Unix seconds), and each vital's mean, None where it has none."""
-    day = Observation.objects.filter(patient=patient_id, observed_at__gt=now - WINDOW, observed_at__lte=now)
-    shown = day.filter(vital__in=[name for names in LINES.values() for name in names])
     means: dict[datetime, dict[str, float]] = {}
-    rows = shown.values_list("vital", TruncMinute("observed_at")).annotate(Avg("value"))
+    rows = _of_the_day(patient_id, now).values_list("vital", TruncMinute("observed_at")).annotate(Avg("value"))
     for vital, minute, mean in rows.order_by():
         means.setdefault(minute, {})[vital] = round(float(mean), 1)
     at = sorted(means)
     series = {name: [means[minute].get(name) for minute in at] for names in LINES.values() for name in names}
     return {"at": [minute.timestamp() for minute in at], **series}
+
+
+def _of_the_day(patient_id: int, now: datetime) -> QuerySet[Observation]:
+    """Return the last 24 hours of what is shown; a weight alone is no history."""
+    shown = [name for names in LINES.values() for name in names]
+    return Observation.objects.filter(
+        patient=patient_id, vital__in=shown, observed_at__gt=now - WINDOW, observed_at__lte=now
+    )
 
 
 def _trends(observations: QuerySet[Observation], since: datetime, now: datetime) -> tuple[Trend, ...]:
@@ -115,10 +121,9 @@ def _trend(vital: str, lines: list[list[Point]], since: datetime, now: datetime)
 
 
 def _rows(observations: QuerySet[Observation]) -> tuple[HistoryRow, ...]:
-    shown = observations.filter(vital__in=[name for names in LINES.values() for name in names])
-    times = list(shown.order_by("-observed_at").values_list("observed_at", flat=True).distinct()[:HISTORY_ROWS])
+    times = list(observations.order_by("-observed_at").values_list("observed_at", flat=True).distinct()[:HISTORY_ROWS])
     values: dict[datetime, dict[str, str]] = {at: {} for at in times}
-    for at, vital, value in shown.filter(observed_at__in=times).values_list("observed_at", "vital", "value"):
+    for at, vital, value in observations.filter(observed_at__in=times).values_list("observed_at", "vital", "value"):
         values[at][vital] = number(value)
     return tuple(HistoryRow(at, tuple(_texts(values[at]))) for at in times)
 

@@ -91,3 +91,11 @@ def test_a_long_course_stays_small() -> None:
     assert history is not None
     assert len(history.rows) == HISTORY_ROWS
     assert all(len(line.split()) <= BUCKETS + 1 for trend in history.trends for line in trend.lines)
+
+
+@pytest.mark.django_db
+def test_a_weight_alone_is_no_history() -> None:
+    visit = factories.admit(factories.bed())
+    factories.observe(visit, weight=72.5)
+
+    assert read_history(visit.patient_id, timezone.now()) is None
