@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db.models import F
 
 from interconnect.feeds import Gap
@@ -96,3 +97,14 @@ def test_the_numbers_of_what_was_delivered_are_read_once_it_has_settled(*, has_s
     assert [(gap.first, gap.last) for gap in sequence.missing()] == (
         [(1150, 1151)] if has_sequence_number else [(150, 151)]
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_monitor_looks_for_gaps() -> None:
+    push(*map(numbered, [*range(100, 150), 152]))
+    drain()
+    settle()
+
+    call_command("run_monitor", "--once")
+
+    assert [(gap.first, gap.last) for gap in Feed.objects.get().gaps()] == [(150, 151)]
