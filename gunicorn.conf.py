@@ -14,7 +14,10 @@ limit_request_fields = 60
 worker_tmp_dir = "/dev/shm"  # noqa: S108  heartbeats must not wait for a disk
 accesslog = "-"
 # The path without its query string: what people search for may be patient data.
-access_log_format = '{"event":"request","method":"%(m)s","path":"%(U)s","status":%(s)s,"milliseconds":%(M)s}'
+access_log_format = (
+    '{"event":"request","method":"%(m)s","path":"%(U)s","status":%(s)s,"milliseconds":%(M)s,'
+    '"request_id":"%({x-request-id}o)s"}'
+)
 control_socket_disable = True
 
 

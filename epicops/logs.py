@@ -1,15 +1,27 @@
 """JSON logs, one event one line. Nothing in them identifies a patient."""
 
 import logging.config
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
 
+def without_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out what an exception says, which may quote a row or a message, and Django's request with its query."""
+    event.pop("request", None)
+    for exception in event.get("exception", ()):
+        exception.pop("exc_value", None)
+        exception.pop("exc_notes", None)
+    return event
+
+
 def logging_config(level: int) -> None:
     """Send every logger's records to stderr as JSON lines at or above `level`."""
     shared = [
+        structlog.contextvars.merge_contextvars,  # request_id, worker, batch: whose line it is
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -26,6 +38,7 @@ def logging_config(level: int) -> None:
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                         # Never the values of local variables: they may be a message.
                         ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+                        without_values,
                         structlog.processors.JSONRenderer(),
                     ],
                 },

@@ -1,11 +1,33 @@
-"""Where a request comes from, and responses that a shared workstation must not keep."""
+"""What a request is called, where it comes from, and responses that a shared workstation must not keep."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable
+from typing import Final
+from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
+from structlog.contextvars import bound_contextvars
+
+REQUEST_ID: Final = "X-Request-ID"
+IS_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+class RequestIdMiddleware:
+    """Give each request an id that its log lines and its answer carry: the proxy's, or one of our own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get(REQUEST_ID, "")
+        request_id = given if IS_REQUEST_ID.fullmatch(given) else uuid4().hex
+        with bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+        response[REQUEST_ID] = request_id
+        return response
 
 
 class ClientAddressMiddleware:

@@ -73,7 +73,7 @@ def _apply(deliveries: Sequence[Delivery], *, is_second_try: bool = False) -> Ef
         if len(with_event) == 1 and isinstance(error, IntegrityError) and not is_second_try:
             return _apply(with_event, is_second_try=True)  # another lane may just have made the same bed or visit
         if len(with_event) == 1:
-            with_event[0].die(unexpected(error))
+            with_event[0].die(unexpected(error, with_event[0].ordinal))
             return Effects()
         middle = len(with_event) // 2
         effects = _apply(with_event[:middle])

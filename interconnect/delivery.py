@@ -67,7 +67,7 @@ class Delivery:
         except MessageRejected as error:
             self.die(error)
         except Exception as error:  # noqa: BLE001  the per-message boundary: one message never stops the others
-            self.die(unexpected(error))
+            self.die(unexpected(error, self.ordinal))
         return self
 
     def die(self, error: MessageRejected) -> None:
@@ -138,9 +138,11 @@ COLUMNS = (
 )
 
 
-def unexpected(error: Exception) -> MessageRejected:
+def unexpected(error: Exception, ordinal: int) -> MessageRejected:
     """Return the rejection for a fault of ours. Its text stays out of it and of the log: it may quote the message."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
-    logger.error("message could not be applied", extra={"error": type(error).__name__, "where": where})
+    logger.error(
+        "message could not be applied", extra={"ordinal": ordinal, "error": type(error).__name__, "where": where}
+    )
     return MessageRejected("internal-error", f"epicops failed with {type(error).__name__}", code="207")

@@ -46,7 +46,7 @@ def forecast(raws: Sequence[bytes]) -> list[Forecast]:
         if isinstance(effect, Preview):
             effects[delivery.ordinal] = effect
         else:
-            delivery.die(unexpected(effect))
+            delivery.die(unexpected(effect, delivery.ordinal))
     return [Forecast(delivery, effects[delivery.ordinal]) for delivery in deliveries]
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
 
 from epicops import systemd
 from epicops.redis_client import Redis
@@ -173,7 +174,8 @@ class Worker:
             return False
         if claim is None:
             return False
-        self._take_through(guard, queue, claim)
+        with bound_contextvars(worker=self.name, batch=str(claim.id)):  # for the log
+            self._take_through(guard, queue, claim)
         return True
 
     def _take_through(self, guard: Guard, queue: InboundQueue, claim: Claim) -> None:

@@ -3,10 +3,16 @@
 import io
 import json
 import logging
+import re
 
 import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from structlog.contextvars import bound_contextvars
 
 from epicops.logs import logging_config
+from epicops.middleware import RequestIdMiddleware
+from interconnect.delivery import Delivery, unexpected
 
 
 @pytest.fixture
@@ -38,3 +44,42 @@ def test_a_traceback_does_not_quote_variables(logged: io.StringIO) -> None:
 
     assert "RuntimeError" in logged.getvalue()
     assert "OKAFOR^AMAKA" not in logged.getvalue().replace('fail(\\"OKAFOR^AMAKA\\")', "")
+
+
+def test_an_exception_is_named_but_not_quoted(logged: io.StringIO) -> None:
+    try:
+        int("OKAFOR^AMAKA".lower())
+    except ValueError:
+        logging.getLogger("epicops").exception("failed", extra={"request": "<GET '/?q=okafor'>"})
+
+    assert "ValueError" in logged.getvalue()
+    assert "okafor" not in logged.getvalue()
+
+
+def test_a_request_and_what_it_logs_have_one_id(logged: io.StringIO) -> None:
+    def view(_request: HttpRequest) -> HttpResponse:
+        logging.getLogger("epicops").warning("seen")
+        return HttpResponse()
+
+    handler = RequestIdMiddleware(view)
+    ids = [handler(RequestFactory().get("/", HTTP_X_REQUEST_ID=given))["X-Request-ID"] for given in ("7f3a" * 8, "x y")]
+
+    assert ids[0] == "7f3a" * 8
+    assert re.fullmatch(r"[0-9a-f]{32}", ids[1])
+    assert [json.loads(line)["request_id"] for line in logged.getvalue().splitlines()] == ids
+
+
+def failure() -> Exception:
+    try:
+        int("OKAFOR")
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+def test_a_message_that_fails_is_named_by_batch_and_ordinal(logged: io.StringIO) -> None:
+    with bound_contextvars(worker="host:1", batch="0198"):
+        Delivery(3, b"").die(unexpected(failure(), 3))
+
+    line = json.loads(logged.getvalue())
+    assert (line["worker"], line["batch"], line["ordinal"], "OKAFOR" in str(line)) == ("host:1", "0198", 3, False)

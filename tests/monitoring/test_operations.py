@@ -1,6 +1,9 @@
 """Each cause of trouble shows on the index, at /readyz and in /metrics within five seconds, and goes away by itself."""
 
+import json
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -240,3 +243,17 @@ def test_every_metric_and_rule_is_documented() -> None:
     assert all(spec.meaning in page for spec in METRICS.values())
     assert set(re.findall(r"\| `([A-Z]\w+)`", page)) == alerts
     assert set(re.findall(r"epicops_\w+", rules)) <= set(METRICS)
+
+
+def test_the_dashboard_shows_metrics_there_are() -> None:
+    board = json.loads((PROJECT / "deploy" / "grafana" / "epicops.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+    assert set(re.findall(r"epicops_\w+", " ".join(queries))) <= set(METRICS)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="not installed: prometheus")
+def test_promtool_accepts_the_rules() -> None:
+    rules = PROJECT / "deploy" / "prometheus" / "epicops.rules.yml"
+
+    subprocess.run(["promtool", "check", "rules", rules], check=True)
