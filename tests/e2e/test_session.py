@@ -135,3 +135,23 @@ def test_locking_by_hand_takes_the_other_tab_along(enter: Enter, ward: str) -> N
 
     expect(page.get_by_role("heading", name="Locked")).to_be_visible()
     expect(other.get_by_role("heading", name="Locked")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_of_a_session_are_accessible_and_fit_a_phone(
+    enter: Enter, ward: str, scheme: Any, complaints: list[str]
+) -> None:
+    factories.signed_in(Client(), amara())  # a session elsewhere, to be listed
+    page = enter("/hyperspace/login/", amara())
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 800})
+
+    found: dict[str, Any] = {}
+    for path in ("/hyperspace/sessions/", "/hyperspace/break-glass/", "/hyperspace/unlock/", "/hyperspace/login/"):
+        enter(path)
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        violations = [each["id"] for each in Axe().run(page, options=WCAG).response["violations"]]
+        found[path] = (overflow, violations)
+
+    assert set(map(str, found.values())) == {"(0, [])"}, found
+    assert complaints == []

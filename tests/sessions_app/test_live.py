@@ -285,6 +285,7 @@ def test_the_console_counts_live_sessions_and_filters_by_rest(client: Client) ->
 
     assert "<strong>2</strong> Hyperspace" in everybody
     assert "nurse (2)" in everybody
+    assert ">Live</a>" in everybody
     assert ">rested</td>" in unused
     assert ">busy</td>" not in unused
 
@@ -302,3 +303,18 @@ def test_a_lock_that_nobody_was_there_to_see_is_on_record_once() -> None:
     event = AuditEvent.objects.get(code="session.lock")
     assert (event.object_id, event.detail) == (handle(session_id(client)), {"how": "idle"})
     assert client.get(UNITS).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_password_ends_the_other_sessions_at_once_and_this_one_goes_on(client: Client) -> None:
+    root = User.objects.create_superuser("root", password=factories.PASSWORD)
+    elsewhere = factories.signed_in(Client(), root)
+    client.force_login(root)
+    new = {"new_password1": "staple battery correct horse", "new_password2": "staple battery correct horse"}
+
+    response = client.post("/admin/password_change/", {"old_password": factories.PASSWORD, **new})
+
+    assert response.status_code == 302
+    assert not sessions_client().exists(keys.session(session_id(elsewhere)))
+    assert "password" in ends()
+    assert client.get("/admin/").status_code == 200
