@@ -6,6 +6,8 @@ from typing import Any, Final, cast
 
 from django.http import StreamingHttpResponse
 
+from interconnect.inspector import VISIBLE
+
 # What makes a cell a formula, in full width too, and "|", which some take for DDE.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|")
 
@@ -18,8 +20,11 @@ class Echo:
 
 
 def cell(value: Any) -> Any:
-    """Return the value so that no spreadsheet takes it for a formula: OWASP's apostrophe in front (CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" \xa0\ufeff").startswith(FORMULA) else value
+    """Return the value printable, and so that no spreadsheet takes it for a formula: OWASP's apostrophe in front."""
+    if not isinstance(value, str):
+        return value
+    shown = value.translate(VISIBLE)
+    return f"'{shown}" if value.strip(" \xa0\ufeff").startswith(FORMULA) else shown
 
 
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -145,15 +145,20 @@ def address(name: str) -> str:
 
 @pytest.fixture
 def _a_failure() -> None:
-    deliver(adt("A01", bed=""))
+    furnish(adt("A01", bed=""))
+
+
+def furnish(raw: bytes, edited: bytes = b"") -> None:
+    """Make one row of everything that has an address; the message fails."""
+    deliver(raw)
     factories.bed()
     someone = staff("someone")
-    Revision.objects.create(message=DeadLetter.objects.get().message, raw=b"", reason="test", edited_by=someone)
+    Revision.objects.create(message=DeadLetter.objects.get().message, raw=edited, reason="test", edited_by=someone)
     Discard.objects.create(reason="test", text="-", count=0, discarded_by=someone)
     Redrive.objects.create(started_by=someone)
     Pause.objects.create(reason="test", paused_by=someone)
     refusals = RefusalLog()
-    refusals.add(Refusal("prose", 5, b"hello"), "10.0.0.9")
+    refusals.add(Refusal("prose", len(raw), raw), "10.0.0.9")
     refusals.flush()
     Repair.objects.create(name="test", group=FailureGroup.objects.get(), steps_made=[], made_by=someone)
     QueueRun.objects.create(run_id="a", replication_id="b", offset=0, last_message=0, backlog=0, unchecked=0)
