@@ -5,6 +5,7 @@ restart resets nothing. A part that is away leaves its metrics out; `epicops_up`
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,6 +19,7 @@ from monitoring.status import Queue, Status, Totals, status
 from sessions_app.trust import trust
 
 FEEDS: Final = 200  # the latest to be heard of: senders choose their names, and each is a time series
+NAME: Final = 200  # characters of a label; MSH-3 and MSH-4 may be longer
 EVICTION: Final = {"sessions": "noeviction", "queue": "noeviction", "cache": "allkeys-lru"}
 
 
@@ -90,7 +92,7 @@ def values() -> Iterator[Value]:
         yield from of_queue(now.queue, now)
     if now.totals:
         yield from of_totals(now.totals)
-        yield from of_feeds(now)
+        yield from of_feeds(now.at)
     for role, client in ROLES.items():
         if info := answer(client().info):
             yield from of_server(role, info)
@@ -112,15 +114,15 @@ def of_totals(totals: Totals) -> Iterator[Value]:
         yield "epicops_messages_total", name, getattr(totals, name)
 
 
-def of_feeds(now: Status) -> Iterator[Value]:
+def of_feeds(at: datetime) -> Iterator[Value]:
     feeds = list(Feed.objects.select_related("sequence").order_by("-last_seen_at")[:FEEDS])
-    quiet = silent(feeds, now.at)
+    quiet = silent(feeds, at)
     for feed in feeds:
-        name = str(feed)
+        name = str(feed) if len(str(feed)) <= NAME else f"feed {feed.pk}"
         yield "epicops_feed_messages_total", name, feed.messages
         yield "epicops_feed_duplicates_total", name, feed.duplicates
         yield "epicops_feed_refused_total", name, feed.refused
-        yield "epicops_feed_last_message_age_seconds", name, (now.at - feed.last_seen_at).total_seconds()
+        yield "epicops_feed_last_message_age_seconds", name, (at - feed.last_seen_at).total_seconds()
         yield "epicops_feed_silent", name, float(feed.pk in quiet)
         yield "epicops_feed_missing_numbers", name, sum(gap.size for gap in feed.gaps())
 

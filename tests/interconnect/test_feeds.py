@@ -9,7 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from interconnect.models import Feed, FeedSequence, RefusedFrame
 from interconnect.refused import Refusal, RefusalLog
-from monitoring.metrics import exposition
+from monitoring.alerts import Memory, look
+from monitoring.metrics import exposition, of_feeds
+from monitoring.models import Alert
 from tests.builders import drain, push
 from tests.factories import signed_in
 from tests.interconnect.test_sequences import counted
@@ -101,3 +103,16 @@ def test_the_worker_counts_on_beside_refused_frames() -> None:
 
     feed = Feed.objects.get()
     assert (feed.messages, feed.refused) == (1, 1)
+
+
+def test_somebody_is_told_of_a_silent_feed_and_of_a_gap() -> None:
+    memory, now = Memory(), timezone.now()
+    with_gap(make_feed(days=15, per_hour=120, silent_for=timedelta(hours=1), now=now))
+
+    for seconds in (0, 61):
+        look(of_feeds(now), memory, now + timedelta(seconds=seconds))
+
+    assert {(alert.rule.name, alert.label) for alert in Alert.objects.all()} == {
+        ("Feed silent", "LAB @ X"),
+        ("Feed gap", "LAB @ X"),
+    }
