@@ -25,6 +25,7 @@ from sessions_app.admin_filters import (
     PortalFilter,
     RoleFilter,
     StateFilter,
+    shows_ended,
     tallies,
 )
 from sessions_app.live import end_sessions, follow
@@ -64,7 +65,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
 
     paginator = BoundedPaginator
     ordering = ("-last_activity",)
-    list_display = ("handle", "person", "role", "department", "portal", "active", "started", "ended", "end_reason")
+    list_display = ("handle", "person", "role", "department", "portal", "active", "started")
     list_filter = (StateFilter, PortalFilter, RoleFilter, DepartmentFilter, IdleFilter)
     search_fields = ("handle__exact",)
     search_help_text = "A session's handle, as in the audit trail: why did it end?"
@@ -74,6 +75,9 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.end_everybody)
         return [path("end-all/", view, name="sessions_app_end_all"), *super().get_urls()]
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return (*self.list_display, "ended", "end_reason") if shows_ended(request) else self.list_display
 
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("sessions_app.end_session")

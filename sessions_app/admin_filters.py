@@ -72,6 +72,11 @@ class IdleFilter(admin.SimpleListFilter):
         return queryset.filter(last_activity__lte=least, last_activity__gt=less_than)
 
 
+def shows_ended(request: HttpRequest) -> bool:
+    """Whether the list has ended sessions: it was asked for them, or searches for one of whatever state."""
+    return bool(request.GET.get("state") or request.GET.get("q"))
+
+
 class StateFilter(admin.SimpleListFilter):
     """Live sessions unless asked for the ended ones."""
 
@@ -86,7 +91,8 @@ class StateFilter(admin.SimpleListFilter):
         yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all" or request.resolver_match is None or "object_id" in request.resolver_match.kwargs:
+        is_one = request.resolver_match is None or "object_id" in request.resolver_match.kwargs
+        if is_one or self.value() == "all" or (self.value() is None and shows_ended(request)):
             return queryset
         return queryset.filter(ended_at__isnull=self.value() != "ended")
 

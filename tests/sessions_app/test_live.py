@@ -318,3 +318,17 @@ def test_a_new_password_ends_the_other_sessions_at_once_and_this_one_goes_on(cli
     assert not sessions_client().exists(keys.session(session_id(elsewhere)))
     assert "password" in ends()
     assert client.get("/admin/").status_code == 200
+
+
+def test_a_search_for_a_handle_says_why_that_session_ended(client: Client) -> None:
+    ended = factories.signed_in(Client(), factories.amara())
+    named = handle(session_id(ended))
+    ended.post("/hyperspace/logout/")
+    client.force_login(User.objects.create_superuser("root", password=factories.PASSWORD))
+
+    live = client.get("/admin/sessions_app/sessionrecord/").content.decode()
+    found = client.get(f"/admin/sessions_app/sessionrecord/?q={named}").content.decode()
+
+    assert named not in live
+    assert named in found
+    assert "signed out" in found
