@@ -93,6 +93,8 @@ EMAIL_TIMEOUT = 5  # seconds
 if smtp_url := optional_secret("SMTP_URL"):
     vars().update(mail_settings(smtp_url))
 
+EPICOPS_BOARD_HELD = env.int("BOARD_HELD", 600)  # seconds that an old board is shown while PostgreSQL is away
+
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",

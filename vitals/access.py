@@ -7,13 +7,15 @@ What lies outside is not found, as if it did not exist.
 from collections.abc import Iterable
 from typing import Any
 
-from django.http import HttpRequest
+from django.db import OperationalError
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.timezone import now
 
 from audit.models import AuditEvent
 from epicops.portal import PortalRequest, emergency
 from vitals.board import Board, Row, read_board, read_rows
+from vitals.last_boards import keep, last
 from vitals.models import Bed, Unit
 from vitals.polling import is_continued
 from vitals.wards import BedQuerySet, UnitQuerySet
@@ -30,7 +32,23 @@ def beds_of(request: PortalRequest) -> BedQuerySet:
 
 
 def open_board(request: PortalRequest, unit_id: int, *, is_by_bed: bool) -> Board:
-    """Return the ward, or 404 when it is not open to this person; record who is about to be seen."""
+    """Return the ward, or 404 when it is not open to this person; record who is about to be seen.
+
+    While PostgreSQL is away, the ward as this person was shown it last.
+    """
+    try:
+        shown = _read_board(request, unit_id, is_by_bed=is_by_bed)
+    except OperationalError:
+        if (held := last(request, unit_id, is_by_bed=is_by_bed)) is None:
+            raise
+        return held
+    keep(request, shown, is_by_bed=is_by_bed)
+    return shown
+
+
+def _read_board(request: PortalRequest, unit_id: int, *, is_by_bed: bool) -> Board:
+    if not request.user.is_authenticated:  # the account was closed; the session alone does not know
+        raise Http404
     unit = get_object_or_404(units_of(request), pk=unit_id)
     shown = read_board(unit, now(), is_by_bed=is_by_bed)
     if not is_continued(request, board_subject(request, shown)):

@@ -65,11 +65,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A ward's beds in order at the time `at`, and what its header counts."""
+    """A ward's beds in order at the time `at`, and what its header counts; `held_at` is when an old one was read."""
 
     unit: Unit
     rows: tuple[Row, ...]
     at: datetime
+    held_at: datetime | None = None
 
     @property
     def occupied(self) -> tuple[Row, ...]:

@@ -30,7 +30,7 @@ def units(request: PortalRequest) -> HttpResponse:
     return render(request, "hyperspace/units.html", {"units": visible})
 
 
-@portal_required(HYPERSPACE)
+@portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def board(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Show a ward's beds with their patients' latest vitals."""
@@ -39,7 +39,7 @@ def board(request: PortalRequest, unit_id: int) -> HttpResponse:
 
 
 @passive
-@portal_required(HYPERSPACE)
+@portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Show the board as browsers without JavaScript reload it by themselves."""
@@ -57,7 +57,7 @@ def handover(request: PortalRequest, unit_id: int) -> HttpResponse:
 
 
 @passive
-@portal_required(HYPERSPACE)
+@portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def board_cells(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Answer with what changes on a board; 304 while nothing has."""
@@ -112,7 +112,7 @@ def is_by_bed(request: HttpRequest) -> bool:
 
 
 def board_context(request: HttpRequest, shown: Board) -> dict[str, Any]:
-    etag = entity_tag(request, board_subject(request, shown), (shown.rows, shown.counts))
+    etag = entity_tag(request, board_subject(request, shown), (shown.rows, shown.counts, shown.held_at))
     return {
         "board": shown,
         "columns": SHOWN,
