@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from epicops import systemd
 from epicops.shutdown import StopFlag
 
-POLL: Final = 0.1  # seconds
+POLL: Final = 0.25  # seconds
 
 
 class LaneEnded(Exception):  # noqa: N818  named for the event
@@ -25,7 +26,9 @@ def run_lanes(number: int, arguments: Sequence[str], stop: StopFlag, *, drain: b
         for lane in range(number + 1)
     ]
     try:
+        systemd.notify("READY=1", f"STATUS=deals out to {number} lanes")
         while not stop.requested and all(process.poll() is None for process in started):
+            systemd.notify("WATCHDOG=1")
             time.sleep(POLL)
         has_drained = drain and started[0].poll() == 0
     finally:

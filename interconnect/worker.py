@@ -223,6 +223,7 @@ class Worker:
 
     def _deliver(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
         """Apply what does not come from the queue."""
+        self._beat()  # there may be thousands
         _read(deliveries)
         lateness.respect(deliveries)
         self._commit(batch_id, deliveries)

@@ -1,7 +1,7 @@
 """Pauses: what is stopped, by whom and why; stopping and resuming."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -24,6 +24,7 @@ class PauseForm(forms.ModelForm[Pause]):
     class Meta:
         model = Pause
         fields = ("scope", "value", "reason")
+        labels: ClassVar = {"scope": "Stop", "value": "Which type or facility"}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -36,7 +37,7 @@ class PauseForm(forms.ModelForm[Pause]):
 class PauseAdmin(ReadOnlyModelAdmin[Pause]):
     form = PauseForm
     paginator = BoundedPaginator
-    list_display = ("what", "why", "since", "state")
+    list_display = ("what", "state", "why", "since")  # the last two are off a phone's screen
     list_select_related = ("paused_by", "resumed_by")
     actions = ("resume_selected",)
 
