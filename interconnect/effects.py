@@ -11,6 +11,7 @@ from interconnect import adt, merges
 from interconnect.models import InboundMessage
 from vitals.codes import KEPT
 from vitals.models import Movement, Observation, Patient, Stay, SupersededObservation
+from vitals.stays import ARRIVING
 
 Status = InboundMessage.Status
 
@@ -61,15 +62,19 @@ def _add_values(messages: Sequence[InboundMessage], found: dict[int, Effect]) ->
 
 
 def _remark(message: InboundMessage, effect: Effect) -> str:
-    if message.status != Status.APPLIED or not effect.is_nothing:
-        return message.reason
+    words = _shortfall(message, effect) if message.status == Status.APPLIED else ""
+    return f"{words} {message.reason}".strip()
+
+
+def _shortfall(message: InboundMessage, effect: Effect) -> str:
+    """Say what an applied message did where no row shows it."""
+    if any(movement.kind in ARRIVING for movement in effect.movements) and not effect.stays:
+        return "Opens no stay: the patient was there already, or it was cancelled."
+    if not effect.is_nothing:
+        return ""
     handler = adt.HANDLERS.get(message.message_type)
     if message.message_type in merges.HANDLERS:
-        words = "Made records or visits one."
-    elif handler in (adt.described, adt.linked):
-        words = "Details of the person."
-    elif handler is adt.deleted:
-        words = "Ended the person's stays."
-    else:
-        words = "Nothing: it was known already."
-    return f"{words} {message.reason}".strip()
+        return "Made records or visits one."
+    if handler in (adt.described, adt.linked):
+        return "Details of the person."
+    return "Ended the person's stays." if handler is adt.deleted else "Nothing: it was known already."

@@ -53,7 +53,7 @@ def bed(pk: int) -> Subject:
     found = get_object_or_404(Bed.objects.select_related("unit"), pk=pk)
     parts = filter(None, (found.unit.code, found.room, found.label))
     named_by = (frozenset(token("PV1-3", part) for part in parts),)
-    return Subject(f"Bed {found}", visits=_visits(stays__bed=found), beds=(found.pk,), named_by=named_by)
+    return Subject(str(found), visits=_visits(stays__bed=found), beds=(found.pk,), named_by=named_by)
 
 
 SUBJECTS: Final[dict[str, Callable[[int], Subject]]] = {"patient": patient, "visit": visit, "bed": bed}

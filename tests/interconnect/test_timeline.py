@@ -67,6 +67,14 @@ def test_a_patient_has_every_message_and_its_effect(operator: Client) -> None:
     assert numbers(operator, okafor()) == all_messages(control_id__contains="00427013")
 
 
+def test_a_transfer_that_moved_nobody_says_so(operator: Client) -> None:
+    deliver(adt("A01"), adt("A02", bed="428", minutes=5), adt("A12", bed="427", minutes=7))
+
+    words = text(operator, url(okafor()))
+
+    assert "Transferred, bed428, 2026-03-02 09:05:00 Opens no stay: the patient was there already, or it was" in words
+
+
 def test_a_dead_letter_is_found_by_the_number_in_it(operator: Client) -> None:
     deliver(adt("A01"), NO_BED)
 
