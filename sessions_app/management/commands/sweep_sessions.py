@@ -1,6 +1,7 @@
 """Bookkeeping of sessions that ran out."""
 
 import json
+import logging
 import sys
 import time
 from typing import Any
@@ -10,8 +11,19 @@ from django.db import close_old_connections
 
 from epicops.shutdown import stop_on_signal
 from sessions_app.sweeper import sweep
+from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable
+
+logger = logging.getLogger(__name__)
 
 SLICE = 0.5  # seconds; the longest a waiting sweeper takes to notice SIGTERM
+
+
+def attempt() -> None:
+    """Sweep; what cannot be swept while a store is away is swept after it is back."""
+    try:
+        sweep()
+    except (*DATABASE, *OUTAGE, SessionsUnavailable) as error:
+        logger.error("sweep given up", extra={"error": type(error).__name__})  # noqa: TRY400  an outage is no bug
 
 
 class Command(BaseCommand):
@@ -27,7 +39,7 @@ class Command(BaseCommand):
             return
         with stop_on_signal() as stop:
             while not stop.requested:
-                sweep()
+                attempt()
                 close_old_connections()
                 until = time.monotonic() + every
                 while not stop.requested and time.monotonic() < until:
