@@ -3,6 +3,7 @@
 import logging
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -38,9 +39,18 @@ class MLLPSender:
     Messages keep their order, except that one answered AE comes after those of its window that were accepted.
     """
 
-    def __init__(self, host: str, port: int, *, window: int = 50, settled: Settled | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        window: int = 50,
+        settled: Settled | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.counts = Counts()
         self._settled = settled
+        self._tls = tls
         self._address = (host, port)
         self._window = window
         self._waiting: deque[bytes] = deque()
@@ -79,7 +89,9 @@ class MLLPSender:
         try:
             connection = self._socket or self._connect()
             self._transmit(connection)
-            if select.select([connection], [], [], seconds)[0]:
+            # What TLS has decrypted already is no longer seen by select.
+            has_pending = isinstance(connection, ssl.SSLSocket) and connection.pending()
+            if has_pending or select.select([connection], [], [], seconds)[0]:
                 self._receive(connection)
             elif self._unanswered and time.monotonic() - self._heard_at > ANSWER_TIMEOUT:
                 raise TimeoutError
@@ -94,6 +106,8 @@ class MLLPSender:
 
     def _connect(self) -> socket.socket:
         self._socket = socket.create_connection(self._address, SOCKET_TIMEOUT)
+        if self._tls is not None:
+            self._socket = self._tls.wrap_socket(self._socket, server_hostname=self._address[0])
         self._framer = Framer()
         logger.info("connected")
         return self._socket

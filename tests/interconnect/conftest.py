@@ -1,5 +1,6 @@
 """What the interface's tests share."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,3 +46,15 @@ def door(open_door: OpenDoor) -> Door:
 @pytest.fixture
 def listener(listen: Listen) -> Listener:
     return listen()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A self-signed certificate and its key in one file, for 127.0.0.1; it is its own authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key"), "-out", str(folder / "cert")]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    both = folder / "both"
+    both.write_text((folder / "key").read_text() + (folder / "cert").read_text())
+    return str(both)

@@ -2,7 +2,6 @@ import contextlib
 import signal
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -134,18 +133,6 @@ def test_only_allowed_addresses_are_let_in(open_door: OpenDoor, allowed: str, *,
         found = sender.exchange(wrap(message(1)))
 
     assert found == ([("AA", "00001")] if is_let_in else [])
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A self-signed certificate and its key in one file, for 127.0.0.1; it is its own authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key"), "-out", str(folder / "cert")]
-    subprocess.run([*command.split(), *names], check=True, capture_output=True)
-    both = folder / "both"
-    both.write_text((folder / "key").read_text() + (folder / "cert").read_text())
-    return str(both)
 
 
 @pytest.mark.parametrize(("has_certificate", "answers"), [(True, [("AA", "00001")]), (False, [])])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from interconnect.listeners import tls_context
 from interconnect.management.commands.send_mllp import messages_in
 from interconnect.mllp import wrap
 from tests.mllp import Door, OpenDoor, message, queued
@@ -83,3 +84,16 @@ def test_a_receiver_that_is_not_there_ends_with_an_error(door: Door, tmp_path: P
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot read"):
         call_command("send_mllp", str(tmp_path / "none"))
+
+
+def test_a_receiver_that_asks_for_a_certificate_is_shown_one(
+    open_door: OpenDoor, certificate: str, tmp_path: Path
+) -> None:
+    door = open_door(tls=tls_context(certificate, None, certificate))
+    (tmp_path / "f").write_bytes(b"".join(message(number) for number in range(50)))
+    window = ("--window", "25")
+
+    status, lines = send(door, str(tmp_path / "f"), *window, "--tls-ca", certificate, "--tls-cert", certificate)
+
+    assert (status, len(lines), len(queued())) == (0, 50, 50)
+    assert send(door, str(tmp_path / "f"), "--tls-ca", certificate, "--give-up", "0.5")[0] == 1

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from epicops.shutdown import stop_on_signal
+from epicops.tls import client_context
 from interconnect.mllp_client import MLLPSender, control_id_of
 
 MESSAGE = re.compile(rb"^MSH.*?(?=^(?:MSH|FHS|BHS|BTS|FTS)|\Z)", re.MULTILINE | re.DOTALL)
@@ -38,6 +39,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--give-up", type=float, default=60.0, metavar="SECONDS", help="end after so long without an answer"
         )
+        parser.add_argument("--tls-ca", metavar="FILE", help="speak TLS; the receiver's certificate is signed by these")
+        parser.add_argument("--tls-cert", metavar="FILE", help="then show this certificate; its key in the same file")
 
     def handle(
         self, *, paths: list[Path], host: str, port: int, window: int, rate: float, give_up: float, **options: Any
@@ -48,7 +51,13 @@ class Command(BaseCommand):
             raise CommandError(f"cannot read {error.filename}: {error.strerror}") from error
         if not messages:
             raise CommandError("there is no MSH segment in these files")
-        sender = MLLPSender(host, port, window=window, settled=self._say)
+        if options["tls_cert"] and not options["tls_ca"]:
+            raise CommandError("--tls-cert needs --tls-ca")
+        try:
+            tls = client_context(options["tls_ca"], options["tls_cert"]) if options["tls_ca"] else None
+        except OSError as error:  # ssl.SSLError is one
+            raise CommandError(f"cannot use these certificates: {error.strerror or error}") from error
+        sender = MLLPSender(host, port, window=window, settled=self._say, tls=tls)
         self._deliver(sender, messages, rate, give_up)
         sender.close()
         counts = sender.counts
