@@ -81,7 +81,7 @@ def measure(request: HttpRequest, shape: str, samples: int) -> ComparisonRun | s
     user = operator(request)
     run = ComparisonRun.objects.create(
         shape=shape,
-        title=chosen.title,
+        title=chosen.title if len(beds) == chosen.beds else f"{chosen.title}; {len(beds)} occupied",
         samples=samples,
         postgresql=[round(value * MICROSECONDS, 1) for value in found.postgresql],
         cache=[round(value * MICROSECONDS, 1) for value in found.cache],
