@@ -93,7 +93,7 @@ def _release(redrive: Redrive, most: int) -> None:
     earned = int((now - redrive.stepped_at) / timedelta(seconds=1) * redrive.rate)
     if (number := min(most, earned, redrive.rate)) <= 0:
         return
-    waiting = redrive.items.filter(state=Item.WAITING).order_by("letter")
+    waiting = redrive.items.filter(state=Item.WAITING).order_by("letter_id")
     ids = list(waiting.values_list("letter", flat=True)[:number])
     free = DeadLetter.objects.replayable().filter(pk__in=ids).order_by("pk").select_for_update()
     released = list(free.values_list("pk", flat=True))

@@ -167,13 +167,13 @@ def progress(redrive: Redrive) -> dict[str, Any]:
         "finished": counts.total() - counts[Item.WAITING] - counts[Item.RELEASED],
         "counts": [(state.value, state.label, counts[state]) for state in Item],
         "seconds": counts[Item.WAITING] // redrive.rate,
-        "failed": failed.select_related("letter").order_by("letter")[:FAILED_SHOWN],
+        "failed": failed.select_related("letter").order_by("letter_id")[:FAILED_SHOWN],
         "failed_count": counts[Item.FAILED_AGAIN],
     }
 
 
 def report_rows(redrive: Redrive) -> Iterator[tuple[Any, ...]]:
-    return redrive.items.order_by("letter").values_list(*REPORT.values()).iterator()
+    return redrive.items.order_by("letter_id").values_list(*REPORT.values()).iterator()
 
 
 def page_of(redrive: Redrive) -> str:

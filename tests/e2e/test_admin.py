@@ -10,8 +10,12 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audit.models import AuditEvent
+from epicops import keys
+from epicops.redis_client import queue_client
 from interconnect.discard import discard
-from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, InboundMessage, RefusedFrame
+from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, InboundMessage, Redrive, RefusedFrame
+from interconnect.queue import uuid7
+from interconnect.redrive import start
 from interconnect.refused import Refusal, RefusalLog
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
@@ -75,6 +79,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "failure": lambda: row_url(FailureGroup.objects.latest("pk")),
     "discards": lambda: reverse("admin:interconnect_discard_changelist"),
     "discard": lambda: row_url(Discard.objects.get()),
+    "redrives": lambda: reverse("admin:interconnect_redrive_changelist"),
+    "redrive": lambda: row_url(Redrive.objects.get()),
+    "batches": lambda: reverse("admin:interconnect_batch_changelist"),
+    "in flight": lambda: reverse("admin:interconnect_batch_flow"),
     "feeds": lambda: reverse("admin:interconnect_feed_changelist"),
     "feed": lambda: row_url(Feed.objects.latest("messages")),
     "refused frames": lambda: reverse("admin:interconnect_refusedframe_changelist"),
@@ -96,6 +104,8 @@ OURS = (
     "failures",
     "failure",
     "discard",
+    "redrive",
+    "in flight",
     "feed",
     "refused frame",
 )
@@ -119,6 +129,8 @@ def test_every_page_is_accessible_fits_a_phone_and_obeys_the_policy(
     refusals.add(Refusal("prose", 5, b"hello"), "10.0.0.9")
     refusals.flush()
     discard(DeadLetter.objects.filter(error_class="not-a-number"), by=administrator, reason="test", text="from a test")
+    start(Redrive(started_by=administrator, state=Redrive.State.PAUSED), DeadLetter.objects.all())
+    queue_client().rpush(keys.INFLIGHT, str(uuid7()), adt("A02"))
     sign_in(page, live_server, administrator)
 
     faults = {}
@@ -165,3 +177,20 @@ def test_a_letter_is_edited_with_the_keyboard_and_checked_while_typing(
     page.keyboard.press("Enter")
 
     expect(page.get_by_text("A replay delivers this.")).to_be_visible()
+
+
+def test_a_redrives_page_keeps_itself_current(
+    page: Page, live_server: LiveServer, manage: Callable[..., ManageProcess]
+) -> None:
+    push(adt("A01", bed=""), adt("A01", "2", bed=""))
+    drain()
+    administrator = root()
+    redrive = start(Redrive(started_by=administrator, stop_percent=100), DeadLetter.objects.all())
+    sign_in(page, live_server, administrator)
+    page.goto(live_server.url + row_url(redrive))
+    expect(page.get_by_text("0 of 2 finished")).to_be_visible()
+
+    manage("consume_interconnect")
+
+    expect(page.get_by_text("2 of 2 finished")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Not updating")).to_be_hidden()

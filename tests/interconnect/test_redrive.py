@@ -207,5 +207,6 @@ def test_the_report_says_of_each_letter_what_became_of_it(sam: User, client: Cli
     rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
 
     assert [row["outcome"] for row in rows] == ["failed", "failed"]
+    assert int(rows[0]["letter"]) < int(rows[1]["letter"])
     assert {row["new_error"] for row in rows} == {"missing-field"}
     assert AuditEvent.objects.get(code="redrive.report").detail["count"] == 2
