@@ -92,7 +92,11 @@ def of_role(role: str) -> Iterator[Finding]:
         is_right = policy == EVICTION[role]
         yield Finding(promise, f"Redis {role} evicts by {policy}", is_right, f"this role needs {EVICTION[role]}")
         yield from of_persistence(role, client)
-        if role != "cache":
+        if role == "cache":
+            limit = int(info["maxmemory"]) // 2**20
+            why = "without maxmemory nothing is evicted until the host runs out; 2gb is enough for any hospital"
+            yield Finding(promise, f"Redis cache may take {limit} MB", limit > 0, why)
+        else:
             replicas = int(info["connected_slaves"])
             condition = f"Redis {role} has {replicas} replicas"
             yield Finding(AVAILABILITY, condition, replicas > 0, "one server alone is a single point of failure")

@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django_redis import get_redis_connection
 
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
@@ -25,6 +26,16 @@ def test_the_embedded_stack_keeps_all_but_what_one_host_cannot() -> None:
     assert findings["all migrations are applied"]
     assert "Redis queue has 0 replicas" in broken()
     assert "EPICOPS_AUDIT_KEY is set" in broken()
+
+
+def test_a_cache_without_a_limit_is_named() -> None:
+    cache = get_redis_connection("default")
+    (limit,) = cache.config_get("maxmemory").values()
+    cache.config_set("maxmemory", 0)
+    try:
+        assert "Redis cache may take 0 MB" in broken()
+    finally:
+        cache.config_set("maxmemory", limit)
 
 
 @pytest.mark.parametrize(
