@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from epicops.embedded.stack import free_port
 from epicops.embedded.visitor import Visitor
 from epicops.redis_client import queue_client, sessions_client
 
-START_SECONDS = 45
+START_SECONDS = 90  # on a machine with other work; 10 on an idle one
 STEP_SECONDS = 10
 
 
@@ -50,6 +51,14 @@ class Demo:
         visitor.submit(login, {"username": name, "password": password})
         return visitor
 
+    def is_up(self) -> bool:
+        """Whether its pages are served and its listener accepts connections."""
+        try:
+            socket.create_connection(self.mllp, timeout=1).close()
+        except OSError:
+            return False
+        return answers(f"{self.address}/healthz")
+
     def stop(self) -> int:
         """Stop it as Ctrl-C does and return its exit status."""
         self.process.terminate()
@@ -57,8 +66,8 @@ class Demo:
 
 
 def demo_starts(demo: Demo) -> str:
-    """Wait for the web pages; from then on this process uses the demo's servers too."""
-    until(lambda: demo.process.poll() is not None or answers(f"{demo.address}/healthz"), START_SECONDS)
+    """Wait for the web pages and the listener; from then on this process uses the demo's servers too."""
+    until(lambda: demo.process.poll() is not None or demo.is_up(), START_SECONDS)
     require(demo.process.poll() is None, f"it ended: {demo.output.read_text()[-500:]}")
     assignments = (shlex.split(line)[0].split("=", 1) for line in (demo.root / "env").read_text().splitlines())
     os.environ.update((name, value) for name, value in assignments)
