@@ -22,7 +22,10 @@ from interconnect.models import Batch, DeadLetter, InboundMessage
 from interconnect.ownership import end_owner, owner
 from interconnect.reconciliation import reconcile
 
-LABELS = dict(InboundMessage.Status.choices) | {"dead": "Dead, replayed since or not", "discarded": DeadLetter.State.DISCARDED.label}
+LABELS = dict(InboundMessage.Status.choices) | {
+    "dead": "Dead, replayed since or not",
+    "discarded": DeadLetter.State.DISCARDED.label,
+}
 ANOTHER = "Another claim is in flight by now: nothing was done."
 
 
