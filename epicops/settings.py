@@ -111,6 +111,9 @@ CACHES = {
 }
 
 INSTALLED_APPS = [
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "monitoring",
     "interconnect",
     "vitals",
@@ -125,9 +128,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "axes",
     "csp",
-    "django_otp",
-    "django_otp.plugins.otp_static",
-    "django_otp.plugins.otp_totp",
 ]
 
 MIDDLEWARE = [

@@ -13,6 +13,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
@@ -34,6 +36,10 @@ from sessions_app.second_factor import remove
 from sessions_app.trust import trust
 
 EVERYBODY = "end all sessions"  # what is typed to confirm it
+
+
+for device in (StaticDevice, TOTPDevice):
+    admin.site.unregister(device)  # their pages show secrets; `second_factor.py` is the way
 
 
 @admin.register(User)
