@@ -95,11 +95,15 @@ class RecentValuesFilter(admin.SimpleListFilter):
     """
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        rows = model_admin.model._default_manager.order_by("-pk")  # noqa: SLF001  Django's public name for it
-        values = set(rows.values_list(self.parameter_name, flat=True)[:SAMPLE])
+        values = set(self.recent(model_admin)[:SAMPLE])
         if (chosen := self.value()) is not None:
             values.add(chosen)
         return [(value, value or "(none)") for value in sorted(values)]
+
+    def recent(self, model_admin: admin.ModelAdmin[Any]) -> QuerySet[Any, str]:
+        """Return the values of the rows, the newest first."""
+        rows = model_admin.model._default_manager.order_by("-pk")  # noqa: SLF001  Django's public name for it
+        return cast("QuerySet[Any, str]", rows.values_list(self.parameter_name, flat=True))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if (value := self.value()) is None:

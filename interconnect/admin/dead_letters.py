@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from epicops.admin_site import badge, timestamp
+from epicops.admin_site import BoundedPaginator, badge, timestamp
 from interconnect.admin.discard import discard_letters
 from interconnect.admin.edit import EDIT, decide, edit, revisions
 from interconnect.admin.filters import (
@@ -45,6 +45,7 @@ class Act(Protocol):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
+    paginator = BoundedPaginator
     list_display = ("when", "error", "sent", "patient_hint", "outcome")
     list_filter = (
         StateFilter,

@@ -35,7 +35,7 @@ LETTERS_SHOWN = 10
 @admin.register(FailureGroup)
 class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
     paginator = BoundedPaginator
-    list_display = ("error", "sent", "letters", "trend", "seen", "triage")
+    list_display = ("error", "sent", "triage", "letters", "trend", "seen")
     list_filter = (TriageFilter, ErrorFilter)
     list_select_related = ("owner",)
     actions = ("replay_groups", "discard_groups")

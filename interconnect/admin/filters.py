@@ -6,16 +6,18 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Count, QuerySet
+from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from epicops.admin_site import RecentValuesFilter
+from epicops.admin_site import COUNT_LIMIT, RecentValuesFilter
 from interconnect.failures import FailureGroup, FailureGroupQuerySet
 from interconnect.models import DeadLetter, Revision
 
 MAX_ID = 2**63 - 1
 State = DeadLetter.State
 REPLAYED = (State.REPLAYING, State.RESOLVED, State.FAILED_AGAIN)
+COUNT = "SELECT %s, count(*) FROM (SELECT FROM interconnect_deadletter WHERE state = %s LIMIT %s) AS found"
 
 
 class TypeFilter(RecentValuesFilter):
@@ -33,12 +35,20 @@ class ErrorFilter(RecentValuesFilter):
     parameter_name = "error_class"
 
 
-class DeadTypeFilter(RecentValuesFilter):
+class FailureValuesFilter(RecentValuesFilter):
+    """Offers what the failures say of their letters' messages: there are far fewer of them."""
+
+    def recent(self, model_admin: admin.ModelAdmin[Any]) -> QuerySet[Any, str]:
+        field = str(self.parameter_name).removeprefix("message__")
+        return FailureGroup.objects.order_by("-last_seen_at", "-pk").values_list(field, flat=True)
+
+
+class DeadTypeFilter(FailureValuesFilter):
     title = "type"
     parameter_name = "message__message_type"
 
 
-class DeadSenderFilter(RecentValuesFilter):
+class DeadSenderFilter(FailureValuesFilter):
     title = "sender"
     parameter_name = "message__sending_application"
 
@@ -59,12 +69,14 @@ class StateFilter(admin.SimpleListFilter):
     }
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        """Return every choice with its number of dead letters."""
-        states = DeadLetter.objects.order_by().values_list("state")
-        counts = dict(states.annotate(number=Count("pk")))
+        """Return every choice with its number of dead letters, of each state counted to COUNT_LIMIT."""
+        with connection.cursor() as cursor:  # each state named in its own part, so that its index is used
+            parts = [value for state in State.values for value in (state, state, COUNT_LIMIT)]
+            cursor.execute(" UNION ALL ".join([COUNT] * len(State)), parts)
+            counts = dict(cursor.fetchall())
         labels = {"": State.OPEN.label, "replayed": "Any replay", "all": "All", **dict(State.choices)}
         return [
-            (choice, f"{labels[choice]} ({sum(counts.get(state, 0) for state in included):,})")
+            (choice, f"{labels[choice]} ({_number([counts[state] for state in included])})")
             for choice, included in self.STATES.items()
         ]
 
@@ -82,6 +94,10 @@ class StateFilter(admin.SimpleListFilter):
                 "query_string": changelist.get_query_string(**change),
                 "display": words,
             }
+
+
+def _number(counts: list[int]) -> str:
+    return f"{sum(counts):,}" + ("+" if COUNT_LIMIT in counts else "")
 
 
 class RowFilter(admin.SimpleListFilter):

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count
-from django.db.models.functions import TruncHour
+from django.db.models import Count, DateTimeField, F, Func, Value
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from interconnect.models import DeadLetter
 
+HOUR: Final = timedelta(hours=1)
 HOURS: Final = 48
 HEIGHT: Final = 24  # of the picture, in its own units; one per hour is its width
 
@@ -19,17 +19,18 @@ HEIGHT: Final = 24  # of the picture, in its own units; one per hour is its widt
 def hourly(groups: Iterable[int]) -> dict[int, list[int]]:
     """Return for each group how many letters died in each of the last HOURS hours, the oldest first."""
     now = timezone.now().replace(minute=0, second=0, microsecond=0)
-    start = now - timedelta(hours=HOURS - 1)
+    start = now - HOUR * (HOURS - 1)
     counts = {group: [0] * HOURS for group in groups}
     letters = DeadLetter.objects.filter(group__in=counts, failed_at__gte=start).order_by()
-    by_hour = letters.annotate(hour=TruncHour("failed_at", tzinfo=start.tzinfo)).values_list("group", "hour")
+    hour = Func(Value(HOUR), F("failed_at"), Value(start), function="date_bin", output_field=DateTimeField())
+    by_hour = letters.annotate(hour=hour).values_list("group", "hour")
     for group, hour, number in by_hour.annotate(number=Count("pk")):
         counts[group][_place(hour, start)] = number
     return counts
 
 
 def _place(hour: datetime, start: datetime) -> int:
-    return min(int((hour - start) / timedelta(hours=1)), HOURS - 1)
+    return min((hour - start) // HOUR, HOURS - 1)
 
 
 def sparkline(counts: Sequence[int]) -> SafeString:

@@ -1,7 +1,9 @@
 """The browser beside the test database."""
 
 import pytest
-from playwright.sync_api import Page, Playwright
+from playwright.sync_api import Page, Playwright, expect
+
+expect.set_options(timeout=20_000)  # a machine that other work keeps busy; what holds is seen at once
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def save(client: Client, raw: bytes, name: str, reason: str = "unit") -> Any:
 
 def apply(client: Client, **more: Any) -> Any:
     url = reverse("admin:interconnect_repair_apply", args=[Repair.objects.get().pk])
-    return client.post(url, {"canary": 2, "rate": 1000, "stop_percent": 0, **more})
+    return client.post(url, {"canary": 2, "rate": 1000, "stop_percent": 0, "mode": "anyway", **more})
 
 
 def run(redrive: Redrive, steps: int) -> Redrive:
