@@ -35,7 +35,7 @@ def resource(event: AuditEvent) -> dict[str, Any]:
             "observer": {"display": "epicops"},
             "type": [{"system": f"{TERMINOLOGY}/security-source-type", "code": "4", "display": "Application Server"}],
         },
-        "entity": list(entities(event)),
+        **({"entity": about} if (about := entities(event)) else {}),  # FHIR has no empty arrays
     }
 
 
