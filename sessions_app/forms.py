@@ -50,7 +50,8 @@ class OperatorForm(AdminAuthenticationForm):
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
         if user.has_second_factor:
-            self.device = match_token(user, self.cleaned_data.get("otp_token") or "")
+            token = self.cleaned_data.get("otp_token")
+            self.device = match_token(user, token) if token else None  # none yet is no wrong one: it slows nobody down
             if self.device is None:
                 raise ValidationError("Enter the present code of your authenticator, or a recovery code.", code="otp")
 
