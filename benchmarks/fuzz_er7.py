@@ -28,10 +28,10 @@ import django
 
 django.setup()
 
-from interconnect.er7 import Message, parse, peek_header
-from interconnect.handlers import HANDLERS, interpret
-from interconnect.interpretation import MessageSkipped
-from interconnect.rejected import MessageRejected
+from interconnect.handlers.dispatch import HANDLERS, interpret
+from interconnect.handlers.interpretation import MessageSkipped
+from interconnect.hl7.er7 import Message, parse, peek_header
+from interconnect.hl7.rejected import MessageRejected
 from interconnect.sample_messages import Person, Place, adt
 from vitals.codes import NO_LOCAL_CODES
 

@@ -43,12 +43,12 @@ from epicops import keys
 from epicops.bulk import copy_rows, next_ids
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
-from interconnect.delivery import COLUMNS, Delivery
+from interconnect.consumer.delivery import COLUMNS, Delivery
+from interconnect.consumer.queue import InboundQueue, uuid7
+from interconnect.consumer.worker import Worker
 from interconnect.management.commands.consume_interconnect import OBJECTS_PER_COLLECTION
 from interconnect.models import Batch, InboundMessage
-from interconnect.queue import InboundQueue, uuid7
 from interconnect.simulator import generate
-from interconnect.worker import Worker
 
 PUSH = 1000  # messages per LPUSH
 BATCH = 500

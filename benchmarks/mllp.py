@@ -37,8 +37,8 @@ from rich.table import Table
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.mllp import READ_SIZE, Frame, Framer, wrap
 from interconnect.simulator import generate
+from interconnect.wire.mllp import READ_SIZE, Frame, Framer, wrap
 
 SHAPES = ((1, 1), (1, 50), (4, 1), (4, 25))
 TARGETS = {"1x50 msgs/s": 1000, "4x25 msgs/s": 1000, "1x1 p99 ms": 20}

@@ -30,10 +30,10 @@ from rich.console import Console
 from rich.table import Table
 
 from epicops.bulk import copy_rows, next_ids
+from interconnect.consumer.queue import uuid7
+from interconnect.finding.search import token
+from interconnect.finding.searches import Search
 from interconnect.models import Batch, DeadLetter, FailureGroup, InboundMessage, MessageTokens
-from interconnect.queue import uuid7
-from interconnect.search import token
-from interconnect.searches import Search
 from sessions_app.models import User
 
 PATIENTS = 20_000

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from django.http import StreamingHttpResponse
 
-from interconnect.inspector import VISIBLE
+from interconnect.finding.inspector import VISIBLE
 
 # What makes a cell a formula, in full width too, and "|", which some take for DDE.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|")

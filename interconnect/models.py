@@ -6,18 +6,18 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from interconnect.failures import Discard, FailureGroup
-from interconnect.feeds import Feed, FeedHour
-from interconnect.http_senders import HttpSender
-from interconnect.inbox import InboxMessage
-from interconnect.pauses import Pause, PauseQuerySet
-from interconnect.queue_runs import QueueRun
-from interconnect.redrives import Redrive, RedriveItem, ReplayMode
-from interconnect.refused import RefusedFrame
-from interconnect.repairs import Repair
-from interconnect.revisions import Revision
-from interconnect.searches import MessageTokens, Search
-from interconnect.sequences import FeedSequence
+from interconnect.consumer.pauses import Pause, PauseQuerySet
+from interconnect.consumer.queue_runs import QueueRun
+from interconnect.dlq.failures import Discard, FailureGroup
+from interconnect.dlq.redrives import Redrive, RedriveItem, ReplayMode
+from interconnect.dlq.repairs import Repair
+from interconnect.dlq.revisions import Revision
+from interconnect.feed.feeds import Feed, FeedHour
+from interconnect.feed.sequences import FeedSequence
+from interconnect.finding.searches import MessageTokens, Search
+from interconnect.wire.http_senders import HttpSender
+from interconnect.wire.inbox import InboxMessage
+from interconnect.wire.refused import RefusedFrame
 
 __all__ = [
     "Batch",

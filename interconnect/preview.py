@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from interconnect.delivery import Delivery, Status, unexpected
+from interconnect.consumer.delivery import Delivery, Status, unexpected
 from vitals.codes import local_codes
 from vitals.preview import Preview, previews
 

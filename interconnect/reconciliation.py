@@ -15,9 +15,9 @@ from django.db.models import Count
 
 from epicops import keys
 from epicops.redis_client import Redis
-from interconnect.foreign import FAILED_ELSEWHERE
+from interconnect.consumer.queue import made_at
+from interconnect.dlq.foreign import FAILED_ELSEWHERE
 from interconnect.models import DeadLetter, InboundMessage
-from interconnect.queue import made_at
 
 Status = InboundMessage.Status
 

@@ -6,8 +6,8 @@ from django.db.models import Count
 
 from epicops import keys
 from epicops.redis_client import Redis
+from interconnect.consumer.queue import depth
 from interconnect.models import DeadLetter, InboundMessage, InboxMessage
-from interconnect.queue import depth
 
 
 class Counts(TypedDict):

@@ -9,12 +9,12 @@ from django.views.decorators.http import require_POST
 
 from epicops.breaker import Breaker
 from epicops.redis_client import queue_door_client
-from interconnect.ack import reply
-from interconnect.intake import Intake
-from interconnect.mllp import HEAD, MAX_FRAME
 from interconnect.models import HttpSender
-from interconnect.objections import NOT_STORED, OVERSIZE, Objection, of_payload
-from interconnect.refused import Refusal, RefusalLog
+from interconnect.wire.ack import reply
+from interconnect.wire.intake import Intake
+from interconnect.wire.mllp import HEAD, MAX_FRAME
+from interconnect.wire.objections import NOT_STORED, OVERSIZE, Objection, of_payload
+from interconnect.wire.refused import Refusal, RefusalLog
 
 CONTENT_TYPE = "application/hl7-v2"
 STATUS_OF = {"AA": 200, "AE": 503, "AR": 422}

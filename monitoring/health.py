@@ -10,7 +10,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis, queue_web_client, sessions_client
-from interconnect.heartbeat import Program, programs
+from interconnect.consumer.heartbeat import Program, programs
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from epicops.redis_client import sessions_client
+from interconnect.feed.silence import silent
 from interconnect.models import Feed
-from interconnect.silence import silent
 from monitoring.health import ROLES, answer
 from monitoring.models import Sample
 from monitoring.session_ttls import ended_since, read_ttls

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from interconnect.feed.silence import silent
 from interconnect.models import Feed
-from interconnect.silence import silent
 from monitoring.health import ROLES, answer
 from monitoring.status import Queue, Status, Totals, status
 from sessions_app.trust import trust

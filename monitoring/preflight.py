@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
-from interconnect.ownership import TransactionPooling, refuse_transaction_pooling
+from interconnect.consumer.ownership import TransactionPooling, refuse_transaction_pooling
 from monitoring.health import ROLES, is_migrated
 from monitoring.metrics import EVICTION
 

@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from epicops import keys
 from epicops.redis_client import Redis, queue_web_client
-from interconnect.er7 import parse
-from interconnect.heartbeat import Program
+from interconnect.consumer.heartbeat import Program
+from interconnect.consumer.queue import DEPTH
+from interconnect.hl7.er7 import parse
+from interconnect.hl7.rejected import MessageRejected
+from interconnect.hl7.timestamps import parse as parse_time
 from interconnect.models import Batch, DeadLetter, InboundMessage, InboxMessage, Pause
-from interconnect.queue import DEPTH
-from interconnect.rejected import MessageRejected
-from interconnect.timestamps import parse as parse_time
 from monitoring.health import KINDS, answer, running, servers
 from monitoring.models import Sample
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from epicops import keys
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
-from interconnect.worker import Worker
+from interconnect.consumer.worker import Worker
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

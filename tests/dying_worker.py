@@ -20,9 +20,9 @@ from django.db.backends.postgresql.base import DatabaseWrapper  # noqa: E402
 
 from epicops.embedded import processes  # noqa: E402
 from epicops.redis_client import Redis  # noqa: E402
-from interconnect import apply, delivery, worker  # noqa: E402
-from interconnect.er7 import Message  # noqa: E402
-from interconnect.queue import InboundQueue  # noqa: E402
+from interconnect.consumer import apply, delivery, worker  # noqa: E402
+from interconnect.consumer.queue import InboundQueue  # noqa: E402
+from interconnect.hl7.er7 import Message  # noqa: E402
 
 BEFORE, AFTER = "before", "after"
 

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.redis_client import DOOR_TIMEOUT, Redis, connect
-from interconnect.push import push
+from interconnect.wire.push import push
 from tests.builders import adt
 
 PAUSE = 0.005  # seconds between two messages

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-import interconnect.door
+import interconnect.wire.door
 from epicops import keys
 from epicops.breaker import Breaker
 from epicops.redis_client import queue_client, queue_door_client
-from interconnect.byte_budget import BYTES, ByteBudget
-from interconnect.intake import Intake
-from interconnect.mllp import READ_SIZE, Frame, Framer
-from interconnect.mllp_server import Limits, Server
+from interconnect.wire.byte_budget import BYTES, ByteBudget
+from interconnect.wire.intake import Intake
+from interconnect.wire.mllp import READ_SIZE, Frame, Framer
+from interconnect.wire.mllp_server import Limits, Server
 from tests.processes import ManageProcess
 
 
@@ -67,7 +67,7 @@ class Door:
             sender.socket.close()
 
     async def _serve(self) -> None:
-        door = interconnect.door.Door(Intake(queue_door_client(), Breaker("queue")))
+        door = interconnect.wire.door.Door(Intake(queue_door_client(), Breaker("queue")))
         server = Server(door, self._limits, self._tls, self._budget)
         self._started.set_result(await server.start("127.0.0.1", 0))
         await self._stop.wait()

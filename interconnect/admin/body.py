@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from interconnect.charsets import UTF_8
-from interconnect.er7 import declared_codec, normalize
-from interconnect.field_names import field_name
-from interconnect.inspector import HEADERS, VISIBLE, FieldRow, SegmentRow, inspect
+from interconnect.finding.inspector import HEADERS, VISIBLE, FieldRow, SegmentRow, inspect
+from interconnect.hl7.charsets import UTF_8
+from interconnect.hl7.er7 import declared_codec, normalize
+from interconnect.hl7.field_names import field_name
 
 TEXT_BYTES: Final = 256 * 1024
 HEX_BYTES: Final = 4 * 1024

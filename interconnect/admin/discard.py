@@ -16,8 +16,8 @@ from django.views.decorators.http import require_POST
 
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from interconnect.admin.selection import confirmed_only, hidden_fields, summary
-from interconnect.discard import decide, discard, restore
-from interconnect.failures import Discard
+from interconnect.dlq.discard import decide, discard, restore
+from interconnect.dlq.failures import Discard
 from interconnect.models import DeadLetter, DeadLetterQuerySet
 
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.admin.patients import HEAD, masked, person_in
-from interconnect.dead_letters import plain_body
-from interconnect.er7 import normalize
+from interconnect.dlq.dead_letters import plain_body
 from interconnect.exports import csv_lines, download
+from interconnect.hl7.er7 import normalize
 from interconnect.models import InboundMessage
 
 SLICE: Final = 500  # messages a query

@@ -26,7 +26,7 @@ from interconnect.admin.repairs import known_repairs
 from interconnect.admin.replay import replay
 from interconnect.admin.sparkline import hourly, sparkline
 from interconnect.admin.triage import TriageForm
-from interconnect.failures import FailureGroup
+from interconnect.dlq.failures import FailureGroup
 from interconnect.models import DeadLetter
 
 LETTERS_SHOWN = 10

@@ -16,9 +16,9 @@ from django.utils.safestring import SafeString
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, timestamp
 from interconnect.admin.rates import chart
 from interconnect.admin.sparkline import HOURS, sparkline
-from interconnect.feeds import FeedHour
+from interconnect.feed.feeds import FeedHour
+from interconnect.feed.silence import HOUR, beginning, silent
 from interconnect.models import Feed, RefusedFrame
-from interconnect.silence import HOUR, beginning, silent
 
 GAPS_SHOWN = REFUSED_SHOWN = 20
 TABLE_HOURS = 24

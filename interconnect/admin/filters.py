@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from epicops.admin_site import COUNT_LIMIT, RecentValuesFilter
-from interconnect.failures import FailureGroup, FailureGroupQuerySet
+from interconnect.dlq.failures import FailureGroup, FailureGroupQuerySet
 from interconnect.models import DeadLetter, Revision
 
 MAX_ID = 2**63 - 1

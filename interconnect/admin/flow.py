@@ -17,9 +17,9 @@ from redis.exceptions import RedisError
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from epicops.redis_client import queue_web_client
-from interconnect.inflight import flight, suspect
+from interconnect.consumer.inflight import flight, suspect
+from interconnect.consumer.ownership import end_owner, owner
 from interconnect.models import Batch, DeadLetter, InboundMessage
-from interconnect.ownership import end_owner, owner
 from interconnect.reconciliation import reconcile
 
 LABELS = dict(InboundMessage.Status.choices) | {

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from interconnect.field_names import field_name
-from interconnect.inspector import VISIBLE
-from interconnect.leaves import Leaves, Place
-from interconnect.rejected import MessageRejected
+from interconnect.finding.inspector import VISIBLE
+from interconnect.hl7.field_names import field_name
+from interconnect.hl7.leaves import Leaves, Place
+from interconnect.hl7.rejected import MessageRejected
 
 MAX_CELLS: Final = 600  # Django refuses forms of 1,000 values
 MAX_CELL: Final = 500  # characters

@@ -17,7 +17,7 @@ from interconnect.admin.history import deliveries
 from interconnect.admin.message_list import MessageListAdmin
 from interconnect.admin.search import SearchFilter
 from interconnect.admin.timeline import find, timeline
-from interconnect.mentions import mentioned
+from interconnect.finding.mentions import mentioned
 from interconnect.models import InboundMessage
 
 

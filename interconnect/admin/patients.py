@@ -13,10 +13,10 @@ from django.template.response import TemplateResponse
 
 from audit.models import AuditEvent
 from epicops.admin_site import operator
-from interconnect.er7 import parse
-from interconnect.inspector import VISIBLE
+from interconnect.finding.inspector import VISIBLE
+from interconnect.hl7.er7 import parse
+from interconnect.hl7.rejected import MessageRejected
 from interconnect.models import InboundMessage
-from interconnect.rejected import MessageRejected
 
 HEAD: Final = 2048  # bytes of a message in which its PID segment is looked for
 SHOWN: Final = 200  # patients on one page

@@ -12,8 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from interconnect.consumer.pausing import pause, resume
 from interconnect.models import Pause
-from interconnect.pausing import pause, resume
 
 
 class PauseForm(forms.ModelForm[Pause]):

@@ -8,11 +8,11 @@ from django.http import HttpRequest
 
 from audit.models import AuditEvent
 from epicops.admin_site import operator
-from interconnect.dead_letters import as_last_edited
-from interconnect.lateness import overtaken
+from interconnect.dlq.dead_letters import as_last_edited
+from interconnect.dlq.lateness import overtaken
+from interconnect.dlq.repair import attempt
 from interconnect.models import DeadLetter, DeadLetterQuerySet, Repair
 from interconnect.preview import add_up, forecast
-from interconnect.repair import attempt
 
 SAMPLE = 50  # messages; each costs some ten milliseconds
 LATE = 20  # messages of which it is said whether newer ones were applied

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from interconnect.feeds import Feed
-from interconnect.silence import HOUR, beginning, histories, usual
+from interconnect.feed.feeds import Feed
+from interconnect.feed.silence import HOUR, beginning, histories, usual
 
 DAYS: Final = 7
 HEIGHT: Final = 40  # of the picture, in its own units; an hour is one wide

@@ -18,9 +18,9 @@ from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, oper
 from epicops.passive import passive
 from interconnect.admin.preview import outlook
 from interconnect.admin.selection import confirmed_only, hidden_fields, summary
+from interconnect.dlq.redrive import LIMITS, report, start, turn
 from interconnect.exports import csv_lines, download
 from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, RedriveItem, Repair
-from interconnect.redrive import LIMITS, report, start, turn
 
 Item, State = RedriveItem.State, DeadLetter.State
 FAILED_SHOWN = 20

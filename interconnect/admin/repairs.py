@@ -15,11 +15,11 @@ from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from interconnect.admin.preview import sample
 from interconnect.admin.redrive import redrive_letters
-from interconnect.dead_letters import as_last_edited
+from interconnect.dlq.dead_letters import as_last_edited
+from interconnect.dlq.repair import attempt
+from interconnect.dlq.revisions import changes
 from interconnect.models import DeadLetter, DeadLetterQuerySet, FailureGroup, Repair
 from interconnect.preview import add_up, forecast
-from interconnect.repair import attempt
-from interconnect.revisions import changes
 
 RUNS_SHOWN = 20
 MAY_APPLY = ("interconnect.redrive_deadletter", "interconnect.edit_deadletter", "interconnect.view_inboundmessage")

@@ -12,7 +12,7 @@ from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.admin.preview import outlook
 from interconnect.admin.selection import confirmed_only, hidden_fields, summary
-from interconnect.discard import locked
+from interconnect.dlq.discard import locked
 from interconnect.models import DeadLetter, DeadLetterQuerySet, ReplayMode
 
 

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
 from epicops.admin_site import M, ReadOnlyModelAdmin, operator
+from interconnect.finding.search import known_words, read
+from interconnect.finding.searches import Search
 from interconnect.models import DeadLetter
-from interconnect.search import known_words, read
-from interconnect.searches import Search
 
 VIEWS_OFFERED = 20
 

@@ -15,13 +15,13 @@ from redis.exceptions import RedisError
 
 from audit.models import AuditEvent
 from epicops.admin_site import operator
-from interconnect import ack
 from interconnect.admin.history import chains
-from interconnect.effects import Effect, effects_of
-from interconnect.er7 import Header, peek_header
+from interconnect.finding.effects import Effect, effects_of
+from interconnect.finding.timeline import PAGE, SUBJECTS, Subject, message_ids, on_the_way, open_letters
+from interconnect.finding.waiting import Waiting
+from interconnect.hl7.er7 import Header, peek_header
 from interconnect.models import InboundMessage
-from interconnect.timeline import PAGE, SUBJECTS, Subject, message_ids, on_the_way, open_letters
-from interconnect.waiting import Waiting
+from interconnect.wire import ack
 from vitals.models import Bed, PatientIdentifier, Stay, Visit
 
 HEAD: Final = 2000  # bytes of a message in which its MSH is

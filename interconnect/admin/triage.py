@@ -7,7 +7,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from interconnect.failures import FailureGroup
+from interconnect.dlq.failures import FailureGroup
 from interconnect.models import DeadLetter
 
 State = FailureGroup.State

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-# As interconnect/signatures.py has it at this point; numbers of segments and digits are what differs between letters.
+# As interconnect/dlq/signatures.py has it at this point; numbers of segments and digits are what differs between letters.
 FORWARDS = r"""
 CREATE TEMPORARY TABLE filed ON COMMIT DROP AS
 SELECT letter.id, letter.failed_at, letter.error_class,

@@ -12,11 +12,11 @@ from pytest_django.live_server_helper import LiveServer
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.discard import discard
+from interconnect.consumer.queue import uuid7
+from interconnect.dlq.discard import discard
+from interconnect.dlq.redrive import start
 from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, InboundMessage, Redrive, RefusedFrame
-from interconnect.queue import uuid7
-from interconnect.redrive import start
-from interconnect.refused import Refusal, RefusalLog
+from interconnect.wire.refused import Refusal, RefusalLog
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 from tests.factories import PASSWORD

@@ -13,9 +13,9 @@ from epicops import crypto, keys
 from epicops.crypto import KeyRing, SealBroken
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
-from interconnect import inbox
-from interconnect import push as door
 from interconnect.models import DeadLetter, InboundMessage, InboxMessage
+from interconnect.wire import inbox
+from interconnect.wire import push as door
 from tests.builders import adt, drain, oru, push
 
 CANARY = "ZZCANARY"

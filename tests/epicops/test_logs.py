@@ -12,7 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from epicops.logs import logging_config
 from epicops.middleware import RequestIdMiddleware
-from interconnect.delivery import Delivery, unexpected
+from interconnect.consumer.delivery import Delivery, unexpected
 
 
 @pytest.fixture

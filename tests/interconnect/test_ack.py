@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import hl7
 import pytest
 
-from interconnect.ack import Error, acknowledge, header, reply
+from interconnect.wire.ack import Error, acknowledge, header, reply
 
 ADT = b"MSH|^~\\&|EPIC|HOSP|OPS|RECV|20240102030405||ADT^A01^ADT_A01|00MSG-7|T|2.5.1||||||8859/1\rPID|1\r"
 ERROR = Error("101", "MSH-10 is empty", ("MSH", "1", "10"))

@@ -10,10 +10,10 @@ from django.urls import reverse
 
 from audit.models import AuditEvent
 from interconnect.admin.preview import SAMPLE
-from interconnect.apply import apply_batch
-from interconnect.delivery import Delivery
+from interconnect.consumer.apply import apply_batch
+from interconnect.consumer.delivery import Delivery
+from interconnect.consumer.queue import uuid7
 from interconnect.models import DeadLetter, InboundMessage, Revision
-from interconnect.queue import uuid7
 from sessions_app.models import User
 from tests.builders import adt, drain, oru
 from tests.operators import VIEW, olu, root, staff

@@ -5,9 +5,9 @@ from django.db import OperationalError
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.canary import DEADLY, Canary
-from interconnect.delivery import Delivery
-from interconnect.queue import Claim, uuid7
+from interconnect.consumer.canary import DEADLY, Canary
+from interconnect.consumer.delivery import Delivery
+from interconnect.consumer.queue import Claim, uuid7
 
 CLAIM = Claim(uuid7(), (b"a", b"b"), takeovers=2)
 DELIVERIES = [Delivery(ordinal, raw) for ordinal, raw in enumerate(CLAIM.messages)]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from django.db.models import Q
 
-from interconnect import er7
+from interconnect.hl7 import er7
+from interconnect.hl7.rejected import MessageRejected
 from interconnect.models import InboundMessage
-from interconnect.rejected import MessageRejected
 from tests.builders import push
 from tests.interconnect.test_corpus import CORPUS, corpus
 from tests.processes import ManageProcess

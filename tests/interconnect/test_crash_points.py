@@ -16,9 +16,9 @@ from epicops.embedded.server import Server
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
+from interconnect.consumer.ownership import owned_queue
+from interconnect.consumer.queue import InboundQueue
 from interconnect.models import Batch, DeadLetter, InboundMessage
-from interconnect.ownership import owned_queue
-from interconnect.queue import InboundQueue
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 from tests.messages import DEADLY

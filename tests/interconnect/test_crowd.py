@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from interconnect.mllp import wrap
+from interconnect.wire.mllp import wrap
 from tests.mllp import Listen, Sender, message
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]

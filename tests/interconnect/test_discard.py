@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEvent
-from interconnect.discard import restore
+from interconnect.dlq.discard import restore
 from interconnect.models import DeadLetter, Discard, InboundMessage
 from tests.builders import adt, oru
 from tests.interconnect.test_admin import DEAD_LETTERS, deliver, text

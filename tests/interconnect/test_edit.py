@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from audit.models import AuditEvent
 from interconnect.admin.grid import MAX_CELLS
+from interconnect.dlq.revisions import as_bytes, as_text, changes
 from interconnect.models import DeadLetter, InboundMessage, Revision
-from interconnect.revisions import as_bytes, as_text, changes
 from tests.builders import adt, drain, push
 from tests.interconnect.test_admin import HOSTILE, change_url, deliver, page, text
 from tests.operators import VIEW, staff

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interconnect.er7 import HEADER_LENGTHS, MAX_BYTES, MAX_SEGMENTS, NULL, Header, Message, Segment, parse, peek_header
+from interconnect.hl7.er7 import (
+    HEADER_LENGTHS,
+    MAX_BYTES,
+    MAX_SEGMENTS,
+    NULL,
+    Header,
+    Message,
+    Segment,
+    parse,
+    peek_header,
+)
+from interconnect.hl7.rejected import MessageRejected
 from interconnect.models import InboundMessage
-from interconnect.rejected import MessageRejected
 from tests.messages import ADT_A01, ADT_OF_1990, BATCH, ODD_DELIMITERS, ORU_R01, er7
 
 MSH = r"MSH|^~\&|EPIC|EPICOPS|||20251230220000||ADT^A01|1|P|2.5.1"

@@ -8,7 +8,7 @@ import hl7
 import pytest
 from hl7.util import unescape
 
-from interconnect.er7 import Message, Segment, parse
+from interconnect.hl7.er7 import Message, Segment, parse
 from tests.processes import PROJECT
 
 CORPUS = PROJECT.parent / "shared" / "hl7"

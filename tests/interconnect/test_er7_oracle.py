@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interconnect.er7 import parse
+from interconnect.hl7.er7 import parse
 from tests.interconnect.test_er7_corpus import compare, oracle
 
 TEXT = st.text(st.characters(exclude_characters="|^~\\&\r\n\0", exclude_categories=["Cc", "Cs", "Z"]), max_size=5)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from interconnect.models import Feed, FeedSequence, RefusedFrame
-from interconnect.refused import Refusal, RefusalLog
+from interconnect.wire.refused import Refusal, RefusalLog
 from monitoring.alerts import Memory, look
 from monitoring.metrics import exposition, of_feeds
 from monitoring.models import Alert

@@ -12,10 +12,10 @@ from django.urls import reverse
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.discard import discard
-from interconnect.inflight import flight, suspect
+from interconnect.consumer.inflight import flight, suspect
+from interconnect.consumer.queue import InboundQueue, uuid7
+from interconnect.dlq.discard import discard
 from interconnect.models import DeadLetter, InboundMessage
-from interconnect.queue import InboundQueue, uuid7
 from interconnect.reconciliation import reconcile
 from tests.builders import adt, drain, oru, push
 from tests.operators import olu, staff

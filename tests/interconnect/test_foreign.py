@@ -6,7 +6,7 @@ import pytest
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect import foreign
+from interconnect.dlq import foreign
 from interconnect.models import DeadLetter, InboundMessage
 from tests.builders import adt, drain, push
 

@@ -8,9 +8,9 @@ from audit.models import AuditEvent
 from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
-from interconnect.guard import Guard
+from interconnect.consumer.guard import Guard
+from interconnect.consumer.queue import InboundQueue, ServerChanged
 from interconnect.models import DeadLetter, InboundMessage, QueueRun
-from interconnect.queue import InboundQueue, ServerChanged
 from tests.builders import adt, drain, oru, push
 from tests.operators import root
 

@@ -3,8 +3,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from epicops.embedded.stack import Stack
-from interconnect.inbox import InboxMessage
 from interconnect.models import HttpSender, RefusedFrame
+from interconnect.wire.inbox import InboxMessage
 from tests.mllp import message, msa, queued
 
 pytestmark = pytest.mark.django_db(transaction=True)

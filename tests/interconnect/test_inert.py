@@ -11,7 +11,7 @@ from django.test import Client
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.queue import uuid7
+from interconnect.consumer.queue import uuid7
 from tests.interconnect.test_admin import DEAD_LETTERS
 from tests.interconnect.test_roles import ADDRESSES, address, furnish
 from tests.operators import root

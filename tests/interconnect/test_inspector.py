@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interconnect.field_names import FIELD_NAMES, field_name
-from interconnect.inspector import MAX_CHARACTERS, MAX_FIELDS, FieldRow, inspect
+from interconnect.finding.inspector import MAX_CHARACTERS, MAX_FIELDS, FieldRow, inspect
+from interconnect.hl7.field_names import FIELD_NAMES, field_name
 from tests.messages import ADT_A01, BATCH, ORU_R01, er7
 
 

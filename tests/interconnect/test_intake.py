@@ -8,11 +8,11 @@ from epicops import keys
 from epicops.breaker import Breaker
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client, queue_door_client
-from interconnect import inbox
-from interconnect.inbox import InboxMessage
-from interconnect.intake import Intake
-from interconnect.mllp import wrap
 from interconnect.models import InboundMessage
+from interconnect.wire import inbox
+from interconnect.wire.inbox import InboxMessage
+from interconnect.wire.intake import Intake
+from interconnect.wire.mllp import wrap
 from tests.builders import drain, push
 from tests.mllp import Listener, message, queued
 

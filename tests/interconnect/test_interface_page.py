@@ -2,7 +2,7 @@
 
 import re
 
-from interconnect.handlers import HANDLERS
+from interconnect.handlers.dispatch import HANDLERS
 from tests.processes import PROJECT
 from vitals.codes import LOINC, MDC
 

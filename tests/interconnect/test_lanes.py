@@ -8,9 +8,9 @@ import pytest
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect import lanes
+from interconnect.consumer import lanes
+from interconnect.consumer.queue import InboundQueue
 from interconnect.models import Batch, InboundMessage, Pause
-from interconnect.queue import InboundQueue
 from interconnect.reconciliation import reconcile
 from tests.builders import adt, drain, merge, oru, push
 from tests.operators import root

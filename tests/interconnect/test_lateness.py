@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client
 
+from interconnect.dlq.redrive import start, step
 from interconnect.models import DeadLetter, InboundMessage, Redrive, Revision
-from interconnect.redrive import start, step
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 from tests.interconnect.test_admin import replay

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interconnect.leaves import Leaves, Place
-from interconnect.rejected import MessageRejected
+from interconnect.hl7.leaves import Leaves, Place
+from interconnect.hl7.rejected import MessageRejected
 
 TEXT = "MSH|^~\\&|EPIC|A\\T\\B\nPID|1||1^^^EPIC^MR~2^^^SSA&x^SS\nOBX|1|NM|8867-4^hr\nOBX|2|NM|6\nNTE|a\\.br\\b"
 VALUES = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1)

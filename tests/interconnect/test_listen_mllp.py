@@ -8,9 +8,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from interconnect.listeners import tls_context
-from interconnect.mllp import wrap
 from interconnect.models import RefusedFrame
+from interconnect.wire.listeners import tls_context
+from interconnect.wire.mllp import wrap
 from tests.mllp import Door, Listener, OpenDoor, message, queued
 from tests.processes import ManageProcess
 

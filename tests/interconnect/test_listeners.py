@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError
 
-from interconnect.listeners import read
-from interconnect.mllp import wrap
+from interconnect.wire.listeners import read
+from interconnect.wire.mllp import wrap
 from tests.mllp import Sender, message, queued
 from tests.processes import ManageProcess
 

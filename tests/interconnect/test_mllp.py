@@ -4,7 +4,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interconnect.mllp import HEAD, Event, Fault, Frame, Framer, Incident, wrap
+from interconnect.wire.mllp import HEAD, Event, Fault, Frame, Framer, Incident, wrap
 
 payloads = st.binary(max_size=200).map(lambda data: data.translate(None, b"\x0b\x1c"))
 junk = st.binary(max_size=20).map(lambda data: data.translate(None, b"\x0b\x1c"))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from interconnect.ack import acknowledge
-from interconnect.mllp import READ_SIZE, Frame, Framer, wrap
-from interconnect.mllp_client import MLLPSender, acknowledged
+from interconnect.wire.ack import acknowledge
+from interconnect.wire.mllp import READ_SIZE, Frame, Framer, wrap
+from interconnect.wire.mllp_client import MLLPSender, acknowledged
 
 
 class Receiver:

@@ -12,8 +12,8 @@ from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
+from interconnect.consumer.ownership import TransactionPooling, owned_queue, refuse_transaction_pooling
 from interconnect.models import InboundMessage
-from interconnect.ownership import TransactionPooling, owned_queue, refuse_transaction_pooling
 from tests.builders import oru, push
 from tests.pooler import TransactionPooler
 from tests.processes import ManageProcess

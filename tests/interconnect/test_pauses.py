@@ -11,8 +11,8 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
+from interconnect.consumer.pausing import pause, resume
 from interconnect.models import InboundMessage, Pause
-from interconnect.pausing import pause, resume
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 

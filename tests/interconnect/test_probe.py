@@ -12,8 +12,8 @@ import pytest
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.mllp import wrap
 from interconnect.models import RefusedFrame
+from interconnect.wire.mllp import wrap
 from tests.mllp import Door, Listener, OpenDoor, message, msa, queued
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,8 +8,8 @@ from redis import crc
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect import queue as inbound
-from interconnect.queue import Fenced, InboundQueue, Paused, uuid7
+from interconnect.consumer import queue as inbound
+from interconnect.consumer.queue import Fenced, InboundQueue, Paused, uuid7
 from tests.builders import push
 
 

@@ -19,8 +19,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEvent
+from interconnect.dlq.redrive import report, start, step, turn
 from interconnect.models import DeadLetter, InboundMessage, Redrive, Revision
-from interconnect.redrive import report, start, step, turn
 from sessions_app.models import User
 from tests.builders import adt, drain, push
 from tests.operators import staff

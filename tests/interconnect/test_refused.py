@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit.models import AuditEvent
 from interconnect.models import RefusedFrame
-from interconnect.refused import Refusal, RefusalLog
+from interconnect.wire.refused import Refusal, RefusalLog
 from tests.factories import signed_in
 from tests.operators import staff
 

@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEvent
+from interconnect.dlq.redrive import report, step
+from interconnect.dlq.repairs import Step, repaired, steps_between
 from interconnect.models import DeadLetter, FailureGroup, InboundMessage, Redrive, Repair, Revision
-from interconnect.redrive import report, step
-from interconnect.repairs import Step, repaired, steps_between
 from tests.builders import adt, drain, oru, push
 from tests.interconnect.test_admin import deliver, page, tagless
 from tests.operators import VIEW, staff

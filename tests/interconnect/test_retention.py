@@ -7,8 +7,8 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 
 from audit.models import AuditEvent
+from interconnect.dlq.retention import forgettable
 from interconnect.models import DeadLetter, Discard, InboundMessage, MessageTokens, Revision
-from interconnect.retention import forgettable
 from sessions_app.models import User
 from tests.builders import adt
 from tests.interconnect.test_admin import deliver

@@ -17,7 +17,7 @@ from interconnect.models import (
     Repair,
     Revision,
 )
-from interconnect.refused import Refusal, RefusalLog
+from interconnect.wire.refused import Refusal, RefusalLog
 from tests import factories
 from tests.builders import adt
 from tests.interconnect.test_admin import deliver

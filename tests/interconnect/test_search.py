@@ -8,9 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEvent
+from interconnect.finding.search import read
+from interconnect.finding.searches import Search
 from interconnect.models import DeadLetter, InboundMessage, MessageTokens
-from interconnect.search import read
-from interconnect.searches import Search
 from tests.builders import adt, oru
 from tests.interconnect.test_admin import DEAD_LETTERS, MESSAGES, deliver, page, text
 from tests.operators import olu

@@ -7,9 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEvent
-from interconnect.dead_letters import as_last_edited
+from interconnect.dlq.dead_letters import as_last_edited
+from interconnect.dlq.redrive import report, start, step
 from interconnect.models import DeadLetter, Discard, Redrive, Revision
-from interconnect.redrive import report, start, step
 from tests.builders import adt
 from tests.interconnect.test_admin import deliver, text
 from tests.operators import VIEW, staff

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from interconnect.listeners import tls_context
 from interconnect.management.commands.send_mllp import messages_in
-from interconnect.mllp import wrap
+from interconnect.wire.listeners import tls_context
+from interconnect.wire.mllp import wrap
 from tests.mllp import Door, OpenDoor, message, queued
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,9 +7,9 @@ import pytest
 from django.core.management import call_command
 from django.db.models import F
 
-from interconnect.feeds import Gap
+from interconnect.feed.feeds import Gap
+from interconnect.feed.sequence_scan import scan
 from interconnect.models import Feed, FeedSequence, InboundMessage
-from interconnect.sequence_scan import scan
 from tests.builders import drain, push
 
 NOW = 1_800_000_000

@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from interconnect.feed.silence import histories, missing, silent
 from interconnect.models import Feed, FeedHour
-from interconnect.silence import histories, missing, silent
 from tests.factories import signed_in
 from tests.operators import root
 

@@ -11,9 +11,9 @@ import pytest
 
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.mllp_client import control_id_of
 from interconnect.sample_messages import SPOILERS, not_a_number, spoil, unknown_event
 from interconnect.simulator import VITALS, Hospital, generate, places, ticking
+from interconnect.wire.mllp_client import control_id_of
 from tests.processes import ManageProcess
 from vitals.models import Stay
 

@@ -9,11 +9,11 @@ from django.urls import reverse
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.apply import apply_batch
-from interconnect.dead_letters import requested_replays
+from interconnect.consumer.apply import apply_batch
+from interconnect.consumer.queue import uuid7
+from interconnect.dlq.dead_letters import requested_replays
+from interconnect.finding.timeline import PAGE
 from interconnect.models import DeadLetter, InboundMessage
-from interconnect.queue import uuid7
-from interconnect.timeline import PAGE
 from sessions_app.models import User
 from tests.builders import adt, merge, oru
 from tests.interconnect.test_admin import deliver, page, text

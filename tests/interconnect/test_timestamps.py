@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from interconnect.timestamps import Precision, Timestamp, parse, parse_with_precision
+from interconnect.hl7.timestamps import Precision, Timestamp, parse, parse_with_precision
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from collections.abc import Callable
 import pytest
 
 from epicops.embedded.stack import Stack
-from interconnect.inbox import InboxMessage
-from interconnect.mllp_client import MLLPSender, acknowledged
 from interconnect.models import InboundMessage
+from interconnect.wire.inbox import InboxMessage
+from interconnect.wire.mllp_client import MLLPSender, acknowledged
 from tests.builders import drain, oru
 from tests.processes import ManageProcess
 

@@ -12,8 +12,8 @@ from audit.models import AuditEvent
 from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
+from interconnect.consumer.queue import InboundQueue
 from interconnect.models import Batch, DeadLetter, InboundMessage
-from interconnect.queue import InboundQueue
 from interconnect.status import counts
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEvent
-from interconnect.discard import discard
+from interconnect.dlq.discard import discard
 from interconnect.models import DeadLetter
 from monitoring.questions import LISTED, QUESTIONS
 from tests.builders import adt, drain, push

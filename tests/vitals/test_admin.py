@@ -10,9 +10,9 @@ from django_redis import get_redis_connection
 
 from audit.models import AuditEvent
 from epicops import keys
-from interconnect.apply import apply_batch
-from interconnect.delivery import Delivery
-from interconnect.queue import uuid7
+from interconnect.consumer.apply import apply_batch
+from interconnect.consumer.delivery import Delivery
+from interconnect.consumer.queue import uuid7
 from tests import factories
 from tests.builders import adt, oru
 from tests.operators import root, staff

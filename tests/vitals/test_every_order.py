@@ -15,8 +15,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from interconnect import er7
-from interconnect.handlers import interpret
+from interconnect.handlers.dispatch import interpret
+from interconnect.hl7 import er7
 from tests.builders import adt, oru
 from vitals.codes import NO_LOCAL_CODES
 from vitals.ingest import Arrival, apply

@@ -7,9 +7,9 @@ from django_redis import get_redis_connection
 
 from epicops import keys
 from epicops.embedded.stack import Stack
-from interconnect.apply import apply_batch
-from interconnect.delivery import Delivery
-from interconnect.queue import uuid7
+from interconnect.consumer.apply import apply_batch
+from interconnect.consumer.delivery import Delivery
+from interconnect.consumer.queue import uuid7
 from tests.builders import NINE, adt, drain, merge, oru, push
 from vitals import whereabouts
 from vitals.models import Bed, PatientIdentifier, Visit

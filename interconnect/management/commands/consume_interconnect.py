@@ -12,10 +12,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
-from interconnect.lane_processes import LaneEnded, run_lanes
-from interconnect.ownership import HUNG_SECONDS, TransactionPooling
-from interconnect.worker import Worker
-from interconnect.worker_metrics import serve_metrics
+from interconnect.consumer.lane_processes import LaneEnded, run_lanes
+from interconnect.consumer.ownership import HUNG_SECONDS, TransactionPooling
+from interconnect.consumer.worker import Worker
+from interconnect.consumer.worker_metrics import serve_metrics
 
 OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
 MAX_LANES = 32

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from interconnect.retention import forget, forgettable
+from interconnect.dlq.retention import forget, forgettable
 
 
 class Command(BaseCommand):

@@ -6,10 +6,10 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
 from epicops.bulk import copy_rows
-from interconnect.delivery import Delivery, Status
+from interconnect.consumer.delivery import Delivery, Status
+from interconnect.finding.search import tokens_of
+from interconnect.hl7.rejected import MessageRejected
 from interconnect.models import InboundMessage, MessageTokens
-from interconnect.rejected import MessageRejected
-from interconnect.search import tokens_of
 
 SLICE = 1000
 

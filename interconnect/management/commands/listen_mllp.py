@@ -15,13 +15,13 @@ from redis.exceptions import RedisError
 
 from epicops.breaker import Breaker
 from epicops.redis_client import queue_door_client, queue_web_client
-from interconnect import byte_budget
-from interconnect.byte_budget import ByteBudget
-from interconnect.door import Door, Entrance
-from interconnect.heartbeat import EVERY, beat, leaves
-from interconnect.intake import Intake
-from interconnect.listeners import Listener, add_options, listener, read
-from interconnect.mllp_server import Server
+from interconnect.consumer.heartbeat import EVERY, beat, leaves
+from interconnect.wire import byte_budget
+from interconnect.wire.byte_budget import ByteBudget
+from interconnect.wire.door import Door, Entrance
+from interconnect.wire.intake import Intake
+from interconnect.wire.listeners import Listener, add_options, listener, read
+from interconnect.wire.mllp_server import Server
 
 logger = logging.getLogger(__name__)
 

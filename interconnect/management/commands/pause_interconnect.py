@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from epicops.redis_client import queue_client
+from interconnect.consumer.pausing import is_drained, pause
 from interconnect.models import Pause
-from interconnect.pausing import is_drained, pause
 
 POLL = 0.1  # seconds
 

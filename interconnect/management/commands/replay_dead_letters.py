@@ -12,9 +12,9 @@ from django.db.models import Count
 from rich.progress import Progress
 
 from epicops.shutdown import StopFlag, stop_on_signal
+from interconnect.dlq.redrive import report, start, turn
+from interconnect.finding.search import read
 from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, RedriveItem, Search
-from interconnect.redrive import report, start, turn
-from interconnect.search import read
 
 LOOK = 0.2  # seconds between two looks at how far it is
 FINISHED = (RedriveItem.State.RESOLVED, RedriveItem.State.FAILED_AGAIN, RedriveItem.State.LEFT_OUT)

@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from interconnect.consumer.pausing import resume
 from interconnect.models import Pause
-from interconnect.pausing import resume
 
 
 class Command(BaseCommand):

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from epicops.shutdown import stop_on_signal
 from epicops.tls import client_context
-from interconnect.mllp_client import MLLPSender, control_id_of
+from interconnect.wire.mllp_client import MLLPSender, control_id_of
 
 MESSAGE = re.compile(rb"^MSH.*?(?=^(?:MSH|FHS|BHS|BTS|FTS)|\Z)", re.MULTILINE | re.DOTALL)
 NO_ANSWER = b"--"

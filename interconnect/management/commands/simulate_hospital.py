@@ -18,8 +18,8 @@ from rich.live import Live
 from epicops import keys
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
-from interconnect.mllp_client import Counts, MLLPSender
 from interconnect.simulator import Hospital, leftovers, ticking, utc_now
+from interconnect.wire.mllp_client import Counts, MLLPSender
 
 STEP = 0.5  # seconds; the longest it takes to notice SIGTERM
 GRACE = 5.0  # seconds for the last answers after SIGTERM

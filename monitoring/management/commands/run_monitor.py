@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audit.witness import advance
 from epicops.shutdown import StopFlag, stop_on_signal
-from interconnect.sequence_scan import catch_up
+from interconnect.feed.sequence_scan import catch_up
 from monitoring.alerts import Memory, look
 from monitoring.history import keep, make_partitions
 from monitoring.messages import Blackout, tell

@@ -1,0 +1,1 @@
+"""The worker: claims of the queue, committed batch by batch."""

@@ -1,0 +1,1 @@
+"""Dead letters: why they died, repairs, replays, discards."""

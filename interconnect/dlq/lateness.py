@@ -1,0 +1,53 @@
+"""Replaying late: what newer messages have said meanwhile, and what a late one may still do."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.db.models import Q, QuerySet
+
+from interconnect.consumer.delivery import Delivery
+from interconnect.finding.mentions import mentioned
+from interconnect.hl7.er7 import peek_header
+from interconnect.models import InboundMessage, ReplayMode
+from vitals.present import changes_present
+
+
+class Overtaken(NamedTuple):
+    """The newer messages of one that is replayed: how many, and the first of them."""
+
+    number: int
+    first: Sequence[InboundMessage]
+
+
+def newer(letter: InboundMessage, raw: bytes) -> QuerySet[InboundMessage]:
+    """Return what of the same patient and kind (ADT, ORU) came later and was applied, the oldest first.
+
+    A replay counts as what it is a replay of.
+    """
+    origin = letter
+    while origin.replay_of:
+        origin = origin.replay_of
+    patients = [pk for what, pk in mentioned(raw) if what == "patient"]
+    kind = peek_header(raw).message_type.partition("^")[0]
+    later = Q(replay_of=None, pk__gt=origin.pk) | Q(replay_of__gt=origin.pk)
+    applied = InboundMessage.objects.filter(status=InboundMessage.Status.APPLIED, patient__in=patients)
+    return applied.filter(later, message_type__startswith=f"{kind}^").exclude(replay_of=letter.pk).order_by("pk")
+
+
+def overtaken(letter: InboundMessage, raw: bytes, shown: int) -> Overtaken:
+    """Return what `newer` does, as a number and the first ones."""
+    messages = newer(letter, raw).defer("raw")
+    return Overtaken(messages.count(), list(messages[:shown]))
+
+
+def respect(deliveries: Sequence[Delivery]) -> None:
+    """Skip those replays that, by what the operator asked for, newer messages have made pointless."""
+    for delivery in deliveries:
+        if delivery.mode in ("", ReplayMode.ANYWAY) or not delivery.events:
+            continue
+        if delivery.mode == ReplayMode.HISTORY and changes_present(delivery.events):
+            delivery.skip("replayed for history only, and it would change the present")
+        if delivery.mode == ReplayMode.SUPERSEDED:
+            replayed = InboundMessage.objects.get(pk=delivery.replay_of or 0)
+            if number := newer(replayed, delivery.raw).count():
+                delivery.skip(f"superseded: {number} newer of this patient were applied")

@@ -1,0 +1,1 @@
+"""What is known of each sender: rates, silence, gaps."""

@@ -1,0 +1,35 @@
+"""Which patient, visit and bed a message names, whatever became of it."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from interconnect.handlers.fields import identifier, location, visit_number
+from interconnect.hl7.er7 import Message, parse
+from interconnect.hl7.rejected import MessageRejected
+from vitals.models import Bed, PatientIdentifier, Visit
+
+
+def mentioned(raw: bytes) -> list[tuple[str, int]]:
+    """Return what of the first PID and PV1 we know, as ("patient", its id), ("visit", …) and ("bed", …)."""
+    try:
+        return list(_mentioned(parse(raw, fallback="latin-1")))
+    except MessageRejected:
+        return []
+
+
+def _mentioned(message: Message) -> Iterator[tuple[str, int]]:
+    pid, pv1 = message.first("PID"), message.first("PV1")
+    if pid:
+        with suppress(MessageRejected):
+            value, authority = identifier(pid, 3, "PID-3")
+            owner = PatientIdentifier.objects.filter(value=value, authority=authority)
+            yield from (("patient", pk) for pk in owner.values_list("patient", flat=True))
+    if name := visit_number(pv1, 19) or visit_number(pid, 18):
+        visits = Visit.objects.filter(number=name[0], authority=name[1])
+        yield from (("visit", pk) for pk in visits.values_list(Coalesce("merged_into", "pk"), flat=True))
+    if pv1 and (place := location(pv1, 3)):
+        is_there = Q(unit__code=place.unit, unit__facility=place.facility, room=place.room, label=place.bed)
+        yield from (("bed", pk) for pk in Bed.objects.filter(is_there).values_list("pk", flat=True))

@@ -1,0 +1,176 @@
+"""Finding messages by what is in them: `PID-3:E0001327 type:ORU^R01 OBX-3:8867-4 age:<2h`.
+
+Each message has a row of tokens, hashes of "path=value", under one GIN index. Hashes keep the index small and patient
+data out of it. A token that few messages have is looked up; for one that many have PostgreSQL walks from the newest.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from django.db.models import Q
+from django.utils import timezone
+
+from interconnect.consumer.delivery import Delivery
+from interconnect.finding.searches import MessageTokens
+from interconnect.hl7.er7 import Message, Segment, parse
+from interconnect.hl7.escapes import Encoding
+from interconnect.hl7.rejected import MessageRejected
+
+# By segment: field and the components of which each repetition's values are found. docs/console.md lists them.
+INDEXED: Final = {
+    "PID": (("PID-3", 3, (1,)), ("PID-18", 18, (1,))),
+    "MRG": (("MRG-1", 1, (1,)),),
+    "PV1": (("PV1-3", 3, (1, 2, 3)), ("PV1-19", 19, (1,))),
+    "OBR": (("OBR-4", 4, (1, 4)),),
+    "OBX": (("OBX-3", 3, (1, 4)),),
+}
+PATHS: Final = tuple(path for fields in INDEXED.values() for path, _, _ in fields)
+WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
+FEW: Final = 1000  # messages that a search lists by their ids
+MAX_TOKENS: Final = 200  # of one message; those of its first segments
+MAX_CACHED: Final = 200  # characters of a field
+AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
+UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+MAX_ID: Final = 2**63 - 1
+
+
+Tokens = frozenset[int]
+
+
+@lru_cache(maxsize=4096)
+def token(path: str, value: str) -> int:
+    """Return the hash of a value at a path, 64 bits with a sign; upper and lower case are the same."""
+    text = f"{path}={value.casefold()}".encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
+def tokens_of(delivery: Delivery) -> list[int]:
+    """Return what this delivery is found by, whether or not it could be read as HL7."""
+    header = delivery.header
+    about = {
+        "type": header.message_type,
+        "sender": header.sending_application,
+        "facility": header.sending_facility,
+        "status": delivery.status.value,
+        "error": delivery.error.error_class if delivery.error else "",
+        "control": header.control_id,
+    }
+    found = {token(word, value) for word, value in about.items() if value}
+    with suppress(MessageRejected):  # without segments it is found by what its header says
+        found.update(islice(_in_segments(delivery.message or parse(delivery.raw, fallback="latin-1")), MAX_TOKENS))
+    return sorted(found)
+
+
+def segment_tokens(raw: bytes) -> Tokens:
+    """Return what a message that is not delivered yet names in its segments; nothing where it has none."""
+    try:
+        return frozenset(_in_segments(parse(raw, fallback="latin-1")))
+    except MessageRejected:
+        return frozenset()
+
+
+def _in_segments(message: Message) -> Iterator[int]:
+    for segment in message.segments:
+        for path, field, components in INDEXED.get(segment.name, ()):
+            if text := segment.field(field):
+                in_field = _in_field if len(text) <= MAX_CACHED else _in_field.__wrapped__
+                yield from in_field(path, text, message.encoding, components)
+
+
+@lru_cache(maxsize=4096)  # codes and places come again and again
+def _in_field(path: str, text: str, encoding: Encoding, components: tuple[int, ...]) -> tuple[int, ...]:
+    alone = Segment(f"{encoding.field}{text}", encoding)  # the field is this segment's first
+    return tuple(
+        token(path, value)
+        for repetition in range(1, min(alone.repetitions(1), MAX_TOKENS) + 1)
+        for component in components
+        if (value := alone.get(1, component, repetition=repetition))
+    )
+
+
+class Query(NamedTuple):
+    """What was asked for, to be applied to messages or, with prefix "message__", to what belongs to them."""
+
+    tokens: tuple[int, ...]
+    states: tuple[str, ...]
+    numbers: tuple[int, ...]
+    newer_than: timedelta | None
+    older_than: timedelta | None
+
+    def condition(self, prefix: str = "", letter: str = "dead_letter__") -> Q:
+        """Return the condition; `letter` leads from the rows to a dead letter's fields."""
+        wanted = Q()
+        if self.tokens:
+            wanted &= self._holds(prefix)
+        for state in self.states:
+            wanted &= Q(**{f"{letter}state": state})
+        for number in self.numbers:
+            wanted &= Q(**{f"{prefix}pk": number})
+        if self.newer_than:
+            wanted &= Q(**{f"{prefix}applied_at__gte": timezone.now() - self.newer_than})
+        if self.older_than:
+            wanted &= Q(**{f"{prefix}applied_at__lte": timezone.now() - self.older_than})
+        return wanted
+
+    def _holds(self, prefix: str) -> Q:
+        """Look few matches up by the index; walk many from the newest. Left alone, PostgreSQL walks for the few too."""
+        rows = MessageTokens.objects.filter(tokens__contains=list(self.tokens))
+        ids = list(rows.values_list("pk", flat=True)[: FEW + 1])
+        if len(ids) <= FEW:
+            return Q(**{f"{prefix}pk__in": ids})
+        return Q(**{f"{prefix}tokens__tokens__contains": list(self.tokens)})
+
+
+def read(text: str, is_state: Callable[[str], bool]) -> Query:
+    """Read what somebody typed; ValueError says in words for people what is wrong with it."""
+    tokens, states, numbers, ages = [], [], [], dict[str, timedelta]()
+    for word, value in _terms(text):
+        if word.upper() in PATHS:
+            tokens.append(token(word.upper(), value))
+        elif word in WORDS:
+            tokens.append(token(word, value))
+        elif word == "state":
+            if not is_state(value):
+                raise ValueError(f"No dead letter has the state {value!r}")
+            states.append(value)
+        elif word == "number":
+            if not (value.isascii() and value.isdigit() and int(value) <= MAX_ID):
+                raise ValueError("A message's number has digits only")
+            numbers.append(int(value))
+        elif word == "age":
+            sign, age = _age(value)
+            ages[sign] = age
+        else:
+            raise ValueError(f"Not a search word: {word!r}. There are {', '.join(known_words())}")
+    return Query(tuple(tokens), tuple(states), tuple(numbers), ages.get("<"), ages.get(">"))
+
+
+def known_words() -> Iterable[str]:
+    return (*PATHS, *WORDS, "state", "number", "age")
+
+
+def _terms(text: str) -> Iterator[tuple[str, str]]:
+    """Yield word and value of each term; a lone number is a message's, anything else alone is a control id."""
+    for term in shlex.split(text):
+        word, colon, value = term.partition(":")
+        if not colon:
+            yield ("number" if term.isascii() and term.isdigit() and len(term) < len(str(MAX_ID)) else "control"), term
+        elif not value:
+            raise ValueError(f"{word}: what is looked for?")
+        else:
+            yield word if word.upper() in PATHS else word.lower(), value
+
+
+def _age(value: str) -> tuple[str, timedelta]:
+    match = AGE.fullmatch(value)
+    if match is None:
+        raise ValueError("An age is like >2h or <30m: m, h and d are known")
+    kwargs: dict[str, Any] = {UNITS[match[3]]: int(match[2])}
+    return match[1], timedelta(**kwargs)

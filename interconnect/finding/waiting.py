@@ -1,0 +1,47 @@
+"""Messages that no worker has applied yet, for people who look for one."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from epicops import keys
+from epicops.redis_client import queue_web_client
+from interconnect.consumer.queue import opened
+from interconnect.wire.inbox import InboxMessage
+
+SLICE: Final = 50
+MAX_MESSAGES: Final = 2000  # that a page looks at; a longer queue is a matter of minutes all the same
+MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+class Waiting(NamedTuple):
+    """A message on its way; `ahead` is how many the worker takes before it."""
+
+    place: str
+    ahead: int
+    raw: bytes
+
+
+def waiting() -> Iterator[Waiting]:
+    """Yield the next messages of the queue in the worker's order, then the inbox's. RedisError when Redis is away.
+
+    One that the worker takes meanwhile may be passed over: by then it is applied.
+    """
+    seen = size = 0
+    for place, raw in _in_order():
+        if size > MAX_BYTES or seen >= MAX_MESSAGES:
+            return
+        yield Waiting(place, seen, raw)
+        seen, size = seen + 1, size + len(raw)
+
+
+def _in_order() -> Iterator[tuple[str, bytes]]:
+    client = queue_web_client()
+    inflight: list[Any] = client.lrange(keys.INFLIGHT, 1, -1)  # 0 is the batch id
+    yield from (("in flight", opened(raw)) for raw in reversed(inflight))
+    for start in range(0, MAX_MESSAGES, SLICE):
+        newest_first: list[Any] = client.lrange(keys.QUEUE, -start - SLICE, -start - 1)
+        yield from (("on the queue", opened(raw)) for raw in reversed(newest_first))
+        if len(newest_first) < SLICE:
+            break
+    for row in InboxMessage.objects.order_by("pk")[:MAX_MESSAGES].iterator(SLICE):
+        yield "in the inbox", bytes(row.raw)

@@ -1,0 +1,131 @@
+"""What several kinds of message have in common: who, when and where. HL7 chapters and tables are those of v2.5.1."""
+
+from datetime import datetime
+from typing import Final
+
+from django.conf import settings
+
+from interconnect.hl7 import timestamps
+from interconnect.hl7.er7 import NULL, Message, Segment
+from interconnect.hl7.rejected import MessageRejected
+from vitals.events import Identity, Location, Name
+
+MAX_VALUE, MAX_AUTHORITY, MAX_VISIT = 64, 227, 100
+MEDICAL_RECORD: Final = "MR"  # table 0203
+PATIENT_INTERNAL: Final = "PI"
+
+
+def required(message: Message, name: str) -> Segment:
+    """Return the first segment of that name; without one the message is rejected."""
+    segment = message.first(name)
+    if segment is None:
+        raise missing_segment(name)
+    return segment
+
+
+def missing_segment(name: str) -> MessageRejected:
+    return MessageRejected("missing-segment", f"There is no {name} segment", path=name, code="100")
+
+
+def missing_field(text: str, path: str) -> MessageRejected:
+    return MessageRejected("missing-field", text, path=path, code="101")
+
+
+def text(value: str) -> str:
+    """Return the text, without NUL, which PostgreSQL refuses; HL7's "delete this value" is empty too."""
+    return "" if value == NULL else value.replace("\0", "").strip()
+
+
+def detail(value: str, length: int) -> str | None:
+    """Return a detail to keep: None where nothing was stated, empty where the sender says to delete it."""
+    if not value:
+        return None
+    return text(value)[:length]
+
+
+def identity(pid: Segment) -> Identity:
+    """Read PID: the patient's identifier (chapter 3.4.2.3) and details."""
+    value, authority = identifier(pid, 3, "PID-3")
+    return Identity(
+        value=value,
+        authority=authority,
+        family_name=detail(pid.get(5, 1), 194),
+        given_name=detail(pid.get(5, 2), 194),
+        birth_date=born.date() if (born := readable_time(pid, 7)) else None,
+        sex=detail(pid.get(8), 1),
+        is_birth_date_deleted=pid.get(7) == NULL,
+    )
+
+
+def identifier(segment: Segment, field: int, path: str, wanted: str = "") -> Name:
+    """Return a patient's identifier and who assigned it, whatever order the repetitions are in.
+
+    That of authority `wanted` or of a configured one before type MR, then PI, then one without a type, then any other.
+    """
+    if segment.repetitions(field) == 1 and (value := text(segment.get(field))):  # nearly always
+        return value[:MAX_VALUE], _authority(text(segment.get(field, 4)), text(segment.get(field, 5)))
+    names = [
+        (
+            _preference(wanted, authority := text(segment.get(field, 4, repetition=number)), kind),
+            _authority(authority, kind),
+            value[:MAX_VALUE],
+        )
+        for number in range(1, segment.repetitions(field) + 1)
+        if (value := text(segment.get(field, repetition=number)))
+        for kind in (text(segment.get(field, 5, repetition=number)),)
+    ]
+    if not names:
+        raise missing_field("The patient has no identifier", path)
+    _, authority, value = min(names)
+    return value, authority
+
+
+def _authority(authority: str, kind: str) -> str:
+    """Return who assigned an identifier; a social security number must not pass for somebody's record number."""
+    return authority[:MAX_AUTHORITY] or ("" if kind in ("", MEDICAL_RECORD, PATIENT_INTERNAL) else kind[:MAX_AUTHORITY])
+
+
+def _preference(wanted: str, authority: str, kind: str) -> int:
+    configured: list[str] = settings.EPICOPS_PATIENT_AUTHORITIES
+    order = [wanted] if wanted else configured
+    if authority and authority in order:
+        return order.index(authority) - len(order)
+    return {MEDICAL_RECORD: 0, PATIENT_INTERNAL: 1, "": 2}.get(kind, 3)
+
+
+def visit_number(segment: Segment | None, field: int) -> Name | None:
+    """Return a visit or account number (CX) and who assigned it, None where there is none."""
+    if segment is None or not (number := text(segment.get(field))):
+        return None
+    return number[:MAX_VISIT], text(segment.get(field, 4))[:MAX_AUTHORITY]
+
+
+def location(pv1: Segment, field: int) -> Location | None:
+    """Return a place (PL): unit, room, bed and facility; None where none of the first three is there."""
+    unit, room, bed, facility = (text(pv1.get(field, component)) for component in (1, 2, 3, 4))
+    if not (unit or room or bed):
+        return None
+    return Location(unit[:64], room[:64], bed[:64], facility[:227])
+
+
+def time(segment: Segment | None, position: int, path: str = "") -> datetime | None:
+    """Return the time in a field, None where it is empty."""
+    value = segment.get(position) if segment else ""
+    if segment is None or value in ("", NULL):
+        return None
+    return parse(value, f"{path or segment.name}-{position}")
+
+
+def readable_time(segment: Segment, position: int) -> datetime | None:
+    """Return the time in a field that nothing depends on; None also where it cannot be read."""
+    try:
+        return time(segment, position)
+    except MessageRejected:
+        return None
+
+
+def parse(value: str, path: str) -> datetime:
+    try:
+        return timestamps.parse(value)
+    except ValueError:
+        raise MessageRejected("bad-timestamp", "A time cannot be read", path=path, code="102") from None

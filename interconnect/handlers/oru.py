@@ -1,0 +1,221 @@
+"""ORU^R01: one vital sign per OBX, matched by code and system, never by label (chapter 7.4.2)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from interconnect.handlers.fields import identity, location, missing_field, readable_time, required, text, time
+from interconnect.handlers.interpretation import Interpretation
+from interconnect.hl7.er7 import NULL, Message, Segment
+from interconnect.hl7.escapes import Encoding
+from interconnect.hl7.rejected import MessageRejected
+from vitals.codes import ACVPU, PRESSURE, LocalCodes, Meaning, is_plausible, meaning_of, to_kept_unit
+from vitals.events import UnknownCode, VitalSign, VitalsMeasured
+from vitals.models import LONG_AGO, Observation
+
+Status = Observation.Status
+
+MAX_VALUE: Final = Decimal(10_000)
+MAX_CACHED: Final = 200  # characters of a code
+MAX_DIGITS: Final = 200  # of which no number needs so many
+# OBX-11 (table 0085) and what we keep it as. Of A, B and V (v2.8) each is a final result with a remark of the sender's.
+STORED: Final = {
+    **dict.fromkeys(("F", "", "U", "A", "B", "V"), Status.FINAL),
+    "R": Status.UNVERIFIED,
+    **dict.fromkeys(("P", "S"), Status.PRELIMINARY),
+    "C": Status.CORRECTED,
+    "D": Status.DELETED,
+    "W": Status.WRONG,
+}
+WITHOUT_VALUE: Final = ("X", "N", "I", "O")
+WITHDRAWN: Final = (Status.DELETED, Status.WRONG)
+
+
+class Result(NamedTuple):
+    """One OBX with what holds for it."""
+
+    segment: Segment
+    path: str  # OBX[2]
+    code: str  # OBX-3.1
+    meaning: Meaning
+    observed_at: datetime | None
+    status: Observation.Status
+
+
+class Code(NamedTuple):
+    """OBX-3: a coded element and its alternate (CE, chapter 2.A.13)."""
+
+    code: str
+    label: str
+    system: str
+    alternate: str
+    alternate_system: str
+
+
+def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
+    """Return the vital signs; of values that cannot be used the first is the problem and all are in the remark."""
+    patient = identity(required(message, "PID"))
+    stated_at = readable_time(message.header, 7)
+    signs: list[VitalSign] = []
+    unknown: list[UnknownCode] = []
+    problems: list[MessageRejected] = []
+    for number, segment, group in _observations(message):
+        code = _code(segment)
+        meaning = _meaning(code, local_codes)
+        if meaning is None:
+            unknown += _unknown(segment, code)
+        elif segment.get(11) not in WITHOUT_VALUE:
+            try:
+                signs += _signs(_result(segment, number, code, meaning, group, stated_at))
+            except MessageRejected as problem:
+                problems.append(problem)
+    if problems and not signs:
+        raise problems[0]
+    pv1 = message.first("PV1")
+    place = location(pv1, 3) if pv1 else None
+    event = VitalsMeasured(patient, stated_at or LONG_AGO, tuple(signs), tuple(unknown), place)
+    return Interpretation((event,), _remark(signs, unknown, problems), problems[0] if problems else None)
+
+
+def _remark(signs: list[VitalSign], unknown: list[UnknownCode], problems: list[MessageRejected]) -> str:
+    remarks = []
+    if problems:
+        remarks.append(f"not usable: {', '.join(problem.path for problem in problems[:10])}")
+    if any(not sign.is_shown and sign.status not in WITHDRAWN for sign in signs):
+        remarks.append("implausible values are kept and not shown")
+    if unknown:
+        remarks.append(f"{len(unknown)} codes not mapped")
+    return "; ".join(remarks)[:200] or ("" if signs else "no vital signs in this message")
+
+
+def _observations(message: Message) -> Iterator[tuple[int, Segment, Segment | None]]:
+    """Yield each OBX with its number in the message, counted from 1, and its OBR."""
+    group, count = None, 0
+    for segment in message.segments:
+        if segment.name == "OBR":
+            group = segment
+        elif segment.name == "OBX":
+            count += 1
+            yield count, segment, group
+
+
+def _code(segment: Segment) -> Code:
+    text = segment.field(3)
+    return (_read_code if len(text) <= MAX_CACHED else _read_code.__wrapped__)(text, segment.encoding)
+
+
+@lru_cache(maxsize=1024)  # every message has the same few
+def _read_code(field: str, encoding: Encoding) -> Code:
+    return Code(*(Segment(f"OBX{encoding.field}{field}", encoding).get(1, part) for part in (1, 2, 3, 4, 6)))
+
+
+def _meaning(code: Code, local_codes: LocalCodes) -> Meaning | None:
+    """Look up OBX-3, else its alternate triplet."""
+    return meaning_of(code.code, code.system, local_codes) or meaning_of(
+        code.alternate, code.alternate_system, local_codes
+    )
+
+
+def _unknown(segment: Segment, sent: Code) -> list[UnknownCode]:
+    """Return the code to be offered for mapping; none for a container (X), such as a monitor's channel."""
+    code = text(sent.code)
+    if not code or segment.get(11) == "X":
+        return []
+    return [UnknownCode(code[:64], text(sent.system)[:40], text(sent.label)[:100])]
+
+
+def _result(
+    segment: Segment, number: int, code: Code, meaning: Meaning, group: Segment | None, stated_at: datetime | None
+) -> Result:
+    path = f"OBX[{number}]"
+    status = STORED.get(segment.get(11))
+    if status is None:
+        raise MessageRejected("unknown-status", "OBX-11 is none of table 0085", path=f"{path}-11", code="103")
+    observed_at = time(segment, 14, path) or time(group, 7) or stated_at
+    return Result(segment, path, code.code or code.alternate, meaning, observed_at, status)
+
+
+def _signs(result: Result) -> list[VitalSign]:
+    if result.observed_at is None:
+        raise missing_field("A vital sign has no time", f"{result.path}-14")
+    sent = _sent_value(result.segment)
+    if result.meaning.vital != PRESSURE:
+        return [_sign(result, result.observed_at, result.meaning.vital, sent, sent)]
+    if result.status in WITHDRAWN and sent in ("", NULL):
+        halves = ["", ""]
+    else:
+        halves = sent.split("/")
+        if len(halves) != 2:  # noqa: PLR2004  systolic and diastolic
+            raise MessageRejected(
+                "not-a-number", "A blood pressure is not like 120/80", path=f"{result.path}-5", code="102"
+            )
+    return [
+        _sign(result, result.observed_at, vital, half, sent) for vital, half in zip(("sbp", "dbp"), halves, strict=True)
+    ]
+
+
+def _sign(result: Result, observed_at: datetime, vital: str, number: str, sent: str) -> VitalSign:
+    segment, sent_unit = result.segment, result.segment.get(6)
+    if result.status in WITHDRAWN:
+        value, is_shown = Decimal(0), False  # the value is of no use to anybody, and often empty
+    else:
+        value, is_shown = _value(vital, number.strip()[:MAX_DIGITS], sent_unit or result.meaning.unit, result.path)
+    return VitalSign(
+        vital=vital,
+        value=value,
+        observed_at=observed_at,
+        status=result.status,
+        sub_id=text(segment.get(4))[:40],
+        sent_code=text(result.code)[:64],
+        sent_value=text(sent)[:40],
+        sent_unit=text(sent_unit)[:40],
+        is_shown=is_shown,
+    )
+
+
+@lru_cache(maxsize=8192)  # the same few values come from every bed, and reading one costs as much as its whole OBX
+def _value(vital: str, sent: str, unit: str, path: str) -> tuple[Decimal, bool]:
+    """Return the value in the unit it is kept in, and whether a living patient can have it."""
+    if vital == "acvpu":
+        number, unit = _consciousness(sent, path), ""
+    else:
+        number = _number(sent, f"{path}-5")
+    value = _converted(vital, number, unit, f"{path}-6")
+    return value, is_plausible(vital, value)
+
+
+def _sent_value(segment: Segment) -> str:
+    """Return OBX-5; of a structured numeric (SN, `^182`) the number, and none where it is a range or a ratio."""
+    if segment.get(2) != "SN":
+        return segment.get(5)
+    comparator, number, separator = (segment.get(5, component) for component in (1, 2, 3))
+    return number if comparator in ("", "=") and not separator else ""
+
+
+def _number(sent: str, path: str) -> Decimal:
+    try:
+        value = Decimal(sent)
+    except InvalidOperation:
+        raise MessageRejected("not-a-number", "A vital sign is no number", path=path, code="102") from None
+    if not value.is_finite() or abs(value) >= MAX_VALUE:
+        raise MessageRejected("out-of-range", "A vital sign is impossible", path=path, code="102")
+    return value
+
+
+def _consciousness(sent: str, path: str) -> Decimal:
+    """Return the place in ACVPU of "A", "Alert", "Voice" and the like."""
+    letter = sent[:1].upper()
+    if letter not in ACVPU:
+        raise MessageRejected("not-acvpu", "A level of consciousness is none of ACVPU", path=f"{path}-5", code="103")
+    return Decimal(ACVPU.index(letter))
+
+
+def _converted(vital: str, value: Decimal, unit: str, path: str) -> Decimal:
+    try:
+        return to_kept_unit(vital, value, unit)
+    except ValueError:
+        raise MessageRejected(
+            "unknown-unit", "This vital sign is not measured in that unit", path=path, code="103"
+        ) from None
