@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
@@ -91,9 +92,21 @@ class Stream:
 
 def row_mac(previous: bytes, stream_id: int, seq: int, recorded_at: datetime, content: Content) -> bytes:
     """Return the MAC of a row; a JSON array, so that no text can pose as two fields."""
-    address = ipaddress.ip_address(content.source_ip).packed.hex() if content.source_ip else ""
-    fields = [stream_id, seq, recorded_at.astimezone(UTC).isoformat(timespec="microseconds"), *content[:-2], address]
-    return hmac.digest(key(), previous + canonical([*fields, content.detail]).encode(), "sha256")
+    row = content
+    address = ipaddress.ip_address(row.source_ip).packed.hex() if row.source_ip else ""
+    actor, patient = ("null" if pk is None else pk for pk in (row.actor_id, row.patient_id))
+    # What `canonical` makes of the list of them, in a third of its time: an encoder would be made for each row.
+    text = (
+        f"[{stream_id},{seq},{_stamp(recorded_at)},{quoted(row.action)},{quoted(row.code)},{actor},{quoted(row.actor)},"
+        f"{patient},{quoted(row.object_type)},{quoted(row.object_id)},{quoted(address)},"
+        f"{canonical(row.detail) if row.detail else '{}'}]"
+    )
+    return hmac.digest(key(), previous + text.encode(), "sha256")
+
+
+@functools.lru_cache(maxsize=64)  # the rows of a transaction have one time
+def _stamp(recorded_at: datetime) -> str:
+    return quoted(recorded_at.astimezone(UTC).isoformat(timespec="microseconds"))
 
 
 def head_mac(stream_id: int, seq: int, mac: bytes, kept_from: int, kept_mac: bytes) -> bytes:
