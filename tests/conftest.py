@@ -48,7 +48,8 @@ EMPTY_TABLES = """
 DO $$ DECLARE name text; BEGIN
   SET LOCAL session_replication_role = replica;  -- no triggers: neither the audit trail's nor foreign keys'
   FOR name IN SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-    AND relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
+    AND relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission',
+                        'auth_group', 'auth_group_permissions')  -- what migrations have put there
   LOOP EXECUTE format('DELETE FROM %s', name); END LOOP;
 END $$"""
 

@@ -54,7 +54,7 @@ def test_an_operator_replays_a_dead_letter_and_sees_the_outcome(
     drain()
     sign_in(page, live_server, olu())
 
-    page.get_by_role("link", name="2 open dead letters").click()
+    page.get_by_role("link", name="2 open dead letters", exact=True).click()
     page.get_by_label("Select all objects on this page").check()
     page.locator("select[name=action]").select_option("Replay selected")
     page.get_by_role("button", name="Go").click()
