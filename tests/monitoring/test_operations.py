@@ -97,16 +97,20 @@ def test_a_postgresql_that_is_killed_shows_and_recovers(stack: Stack, client: Cl
     within(SECONDS, says(client, "PostgreSQL", "up"))
 
 
+Program = tuple[str, Callable[[], ManageProcess]]  # its kind, and how to start one
+
+
 @pytest.fixture(params=["worker", "listener"])
-def program(request: pytest.FixtureRequest, manage: Callable[..., ManageProcess]) -> tuple[str, ManageProcess]:
+def program(request: pytest.FixtureRequest, manage: Callable[..., ManageProcess]) -> Program:
     arguments = {"worker": ["consume_interconnect"], "listener": ["listen_mllp", "--port", "0"]}
-    return request.param, manage(*arguments[request.param])
+    return request.param, lambda: manage(*arguments[request.param])
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_program_that_is_killed_shows_within_five_seconds(client: Client, program: tuple[str, ManageProcess]) -> None:
-    kind, process = program
+def test_a_program_that_is_killed_shows_and_so_does_the_next_one(client: Client, program: Program) -> None:
+    kind, start = program
+    process = start()
     client.force_login(olu())
     within(30, says(client, kind.capitalize(), "up"))
 
@@ -115,13 +119,16 @@ def test_a_program_that_is_killed_shows_within_five_seconds(client: Client, prog
     within(SECONDS, says(client, kind.capitalize(), "down"))
     assert [each.kind for each in status().programs or ()] == [kind]  # still listed, and since when
 
+    start()
+
+    within(30, says(client, kind.capitalize(), "up"))
+
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_program_that_ends_in_good_order_is_taken_off_the_list(
-    client: Client, program: tuple[str, ManageProcess]
-) -> None:
-    kind, process = program
+def test_a_program_that_ends_in_good_order_is_taken_off_the_list(client: Client, program: Program) -> None:
+    kind, start = program
+    process = start()
     within(30, lambda: [each.kind for each in status().programs or ()] == [kind])
 
     assert process.stop() == 0
