@@ -65,7 +65,7 @@ def test_the_smoke_test_passes_in_a_checkout_whose_path_has_a_space(tmp_path: Pa
     assert report["ok"], report
     assert status == 0
     assert isinstance(report["seconds"], float)
-    assert report["seconds"] < 60
+    assert report["seconds"] < 120  # generously: three test processes share two cores; by itself it takes some 30 s
 
 
 def test_the_smoke_test_names_the_step_that_is_broken(tmp_path: Path) -> None:
