@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.timezone import now
 
+from epicops.admin_site import ExactFilter
 from sessions_app.models import SessionRecord
 
 TALLIED: Final = ("portal", "role", "department")
@@ -30,19 +30,12 @@ def tallies(request: HttpRequest) -> Mapping[str, Counter[str]]:
     return known
 
 
-class TallyFilter(admin.SimpleListFilter):
+class TallyFilter(ExactFilter):
     """Exact match on the field `parameter_name`, offering what live sessions have."""
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         counts = tallies(request)[str(self.parameter_name)]
         return [(value, f"{value or '(none)'} ({count:,})") for value, count in sorted(counts.items())]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if (value := self.value()) is None:
-            return queryset
-        if "\x00" in value:  # PostgreSQL cannot hold it
-            raise IncorrectLookupParameters
-        return queryset.filter(**{str(self.parameter_name): value})
 
 
 class PortalFilter(TallyFilter):

@@ -4,7 +4,7 @@ A merge repoints identifiers, so that a late message with an old one finds the s
 in a circle therefore ends in one patient, in any order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeGuard
@@ -105,10 +105,10 @@ def merge_patients(merges: Sequence[PatientsMerged], patients: dict[Name, int]) 
     """
     survivors: dict[int, int] = {}
     for merge in sorted(merges, key=lambda merge: merge.stated_at):
-        old, new = (_follow(survivors, patients[key]) for key in (merge.old, merge.identity.key))
+        old, new = (follow(survivors, patients[key]) for key in (merge.old, merge.identity.key))
         if old != new:
             survivors[old] = new
-    survivors = {old: _follow(survivors, old) for old in survivors}
+    survivors = {old: follow(survivors, old) for old in survivors}
     if survivors:
         olds, news = list(survivors), list(survivors.values())
         with connection.cursor() as cursor:
@@ -119,10 +119,11 @@ def merge_patients(merges: Sequence[PatientsMerged], patients: dict[Name, int]) 
     return survivors
 
 
-def _follow(survivors: dict[int, int], patient_id: int) -> int:
-    while patient_id in survivors:
-        patient_id = survivors[patient_id]
-    return patient_id
+def follow(merged: Mapping[int, int], pk: int) -> int:
+    """Return what this row was merged into in the end; itself where it was not."""
+    while pk in merged:
+        pk = merged[pk]
+    return pk
 
 
 OF_THE_OLD = "FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS merged(old, new) WHERE patient_id = merged.old"

@@ -7,6 +7,7 @@ from django.db import connection
 
 from epicops.bulk import columns_of
 from vitals.events import Name, VisitMerged
+from vitals.identities import follow
 from vitals.models import Visit
 
 
@@ -59,20 +60,14 @@ def merge_visits(
             pairs.append((visit_id, ids[unnumbered(new)]))
     merged: dict[int, int] = {}
     for pair in pairs:
-        old, new = (_follow(merged, visit_id) for visit_id in pair)
+        old, new = (follow(merged, visit_id) for visit_id in pair)
         if old != new:
             merged[old] = new
-    final = {old: _follow(merged, old) for old in merged}
+    final = {old: follow(merged, old) for old in merged}
     _move_rows(final)
-    statements = {_follow(merged, ids[merge.visit]): merge for merge in merges}  # the newest of each visit
+    statements = {follow(merged, ids[merge.visit]): merge for merge in merges}  # the newest of each visit
     _reassign([(pk, patients[merge.identity.key], merge.stated_at) for pk, merge in statements.items()], moved)
     return {*final, *final.values(), *statements}
-
-
-def _follow(merged: Mapping[int, int], visit_id: int) -> int:
-    while visit_id in merged:
-        visit_id = merged[visit_id]
-    return visit_id
 
 
 def _move_rows(merged: Mapping[int, int]) -> None:

@@ -32,6 +32,7 @@ from interconnect.admin.redrive import redrive_letters
 from interconnect.admin.repairs import known_repairs
 from interconnect.admin.replay import replay
 from interconnect.admin.search import LetterSearchFilter
+from interconnect.admin.selection import ActsOnLetters
 from interconnect.models import DeadLetter, DeadLetterQuerySet, InboundMessage
 
 REPLAYS = Prefetch("message__replays", InboundMessage.objects.only("id", "status", "replay_of"))
@@ -44,7 +45,7 @@ class Act(Protocol):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
+class DeadLetterAdmin(ActsOnLetters, MessageListAdmin[DeadLetter]):
     paginator = BoundedPaginator
     list_display = ("when", "error", "sent", "patient_hint", "outcome")
     list_filter = (
@@ -79,15 +80,6 @@ class DeadLetterAdmin(MessageListAdmin[DeadLetter]):
 
     def messages_of(self, rows: QuerySet[DeadLetter]) -> QuerySet[InboundMessage]:
         return InboundMessage.objects.filter(dead_letter__in=rows.order_by())
-
-    def has_replay_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("interconnect.replay_deadletter")
-
-    def has_redrive_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("interconnect.redrive_deadletter")
-
-    def has_discard_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("interconnect.discard_deadletter")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         action = request.POST.get("action")

@@ -8,14 +8,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
-from interconnect.admin.selection import confirmed_only, hidden_fields, summary
+from interconnect.admin.selection import confirmation, confirmed_only
 from interconnect.dlq.discard import decide, discard, restore
 from interconnect.dlq.failures import Discard
 from interconnect.models import DeadLetter, DeadLetterQuerySet
@@ -33,7 +32,7 @@ def discard_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str
     letters = confirmed_only(request, letters)
     form = DiscardForm(request.POST if "post" in request.POST else None)
     if not form.is_valid():
-        return _confirmation(request, letters, form, back)
+        return confirmation(request, letters, "discard", form=form, back=back)
     if decision := discard(letters, by=operator(request), **form.cleaned_data):
         url = reverse("admin:interconnect_discard_change", args=[decision.pk])
         text = (
@@ -45,20 +44,6 @@ def discard_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str
     else:
         messages.warning(request, "Nothing to discard: none of these is open any more.")
     return HttpResponseRedirect(back)
-
-
-def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, form: DiscardForm, back: str) -> HttpResponse:
-    found = summary(letters)
-    context = {
-        **admin.site.each_context(request),
-        **found,
-        "title": "Discard dead letters",
-        "opts": DeadLetter._meta,
-        "form": form,
-        "hidden": hidden_fields(request, found["newest"]),
-        "back": back,
-    }
-    return TemplateResponse(request, "admin/interconnect/deadletter/discard_confirmation.html", context)
 
 
 @admin.register(Discard)

@@ -24,6 +24,7 @@ from interconnect.admin.filters import ErrorFilter, TriageFilter
 from interconnect.admin.redrive import redrive_letters
 from interconnect.admin.repairs import known_repairs
 from interconnect.admin.replay import replay
+from interconnect.admin.selection import ActsOnLetters
 from interconnect.admin.sparkline import hourly, sparkline
 from interconnect.admin.triage import TriageForm
 from interconnect.dlq.failures import FailureGroup
@@ -33,7 +34,7 @@ LETTERS_SHOWN = 10
 
 
 @admin.register(FailureGroup)
-class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
+class FailureGroupAdmin(ActsOnLetters, ReadOnlyModelAdmin[FailureGroup]):
     paginator = BoundedPaginator
     list_display = ("error", "sent", "triage", "letters", "trend", "seen")
     list_filter = (TriageFilter, ErrorFilter)
@@ -52,15 +53,6 @@ class FailureGroupAdmin(ReadOnlyModelAdmin[FailureGroup]):
             path("<int:pk>/discard/", view(require_POST(self.discard_all)), name=f"{name}_discard"),
             *super().get_urls(),
         ]
-
-    def has_replay_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("interconnect.replay_deadletter")
-
-    def has_redrive_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("interconnect.redrive_deadletter")
-
-    def has_discard_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("interconnect.discard_deadletter")
 
     def has_triage_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.triage_failuregroup")

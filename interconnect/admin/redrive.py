@@ -8,7 +8,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -17,7 +16,7 @@ from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
 from epicops.passive import passive
 from interconnect.admin.preview import outlook
-from interconnect.admin.selection import confirmed_only, hidden_fields, summary
+from interconnect.admin.selection import confirmation, confirmed_only
 from interconnect.dlq.redrive import LIMITS, report, start, turn
 from interconnect.exports import csv_lines, download
 from interconnect.models import DeadLetter, DeadLetterQuerySet, Redrive, RedriveItem, Repair
@@ -67,19 +66,8 @@ def redrive_letters(
     form = RedriveForm(request.POST if "post" in request.POST else None, instance=redrive)
     if form.is_valid():
         return HttpResponseRedirect(page_of(start(form.instance, letters)))
-    found = summary(letters)
-    context = {
-        **admin.site.each_context(request),
-        **found,
-        **outlook(request, letters, repair),
-        "repair": repair,
-        "title": "Redrive dead letters",
-        "opts": DeadLetter._meta,
-        "form": form,
-        "hidden": hidden_fields(request, found["newest"]),
-        "back": back,
-    }
-    return TemplateResponse(request, "admin/interconnect/deadletter/redrive_confirmation.html", context)
+    outcome = outlook(request, letters, repair)
+    return confirmation(request, letters, "redrive", form=form, back=back, repair=repair, **outcome)
 
 
 @admin.register(Redrive)

@@ -1,17 +1,16 @@
 """Replay: a count to confirm, the request to the worker, the audit event."""
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
 from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.admin.preview import outlook
-from interconnect.admin.selection import confirmed_only, hidden_fields, summary
+from interconnect.admin.selection import confirmation, confirmed_only
 from interconnect.dlq.discard import locked
 from interconnect.models import DeadLetter, DeadLetterQuerySet, ReplayMode
 
@@ -27,7 +26,7 @@ def replay(request: HttpRequest, letters: DeadLetterQuerySet, back: str) -> Http
     letters = confirmed_only(request, letters)
     form = ReplayForm(request.POST if "mode" in request.POST else None)
     if "post" not in request.POST or (form.is_bound and not form.is_valid()):
-        return _confirmation(request, letters, form, back)
+        return confirmation(request, letters, "replay", form=form, back=back, **outlook(request, letters))
     count = _request_replay(request, letters, form.cleaned_data["mode"] if form.is_bound else ReplayMode.ANYWAY)
     outcome = reverse("admin:interconnect_deadletter_changelist") + "?state=replayed"
     if count:
@@ -36,21 +35,6 @@ def replay(request: HttpRequest, letters: DeadLetterQuerySet, back: str) -> Http
     else:
         messages.warning(request, "Nothing to replay: none of these is open any more.")
     return HttpResponseRedirect(back)
-
-
-def _confirmation(request: HttpRequest, letters: DeadLetterQuerySet, form: ReplayForm, back: str) -> HttpResponse:
-    found = summary(letters)
-    context = {
-        **admin.site.each_context(request),
-        **found,
-        **outlook(request, letters),
-        "title": "Replay dead letters",
-        "opts": DeadLetter._meta,
-        "form": form,
-        "hidden": hidden_fields(request, found["newest"]),
-        "back": back,
-    }
-    return TemplateResponse(request, "admin/interconnect/deadletter/replay_confirmation.html", context)
 
 
 @transaction.atomic

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest
 from django.db.models import Count, Max
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 
-from interconnect.models import DeadLetterQuerySet
+from interconnect.models import DeadLetter, DeadLetterQuerySet
 
 GROUPS_SHOWN = 20
 
@@ -20,6 +22,19 @@ def confirmed_only(request: HttpRequest, letters: DeadLetterQuerySet) -> DeadLet
         return letters.filter(pk__lte=int(request.POST["up_to"]))
     except ValueError:
         raise BadRequest("up_to is not a number") from None
+
+
+def confirmation(request: HttpRequest, letters: DeadLetterQuerySet, verb: str, **context: object) -> TemplateResponse:
+    """Ask whether these letters are meant, on the page `<verb>_confirmation.html`."""
+    found = summary(letters)
+    context |= {
+        **admin.site.each_context(request),
+        **found,
+        "title": f"{verb.capitalize()} dead letters",
+        "opts": DeadLetter._meta,
+        "hidden": hidden_fields(request, found["newest"]),
+    }
+    return TemplateResponse(request, f"admin/interconnect/deadletter/{verb}_confirmation.html", context)
 
 
 def summary(letters: DeadLetterQuerySet) -> dict[str, object]:
@@ -47,3 +62,16 @@ def hidden_fields(request: HttpRequest, newest: object) -> Iterable[tuple[str, o
         ("up_to", newest),
         *((ACTION_CHECKBOX_NAME, pk) for pk in kept),
     ]
+
+
+class ActsOnLetters:
+    """Who may replay, redrive or discard dead letters, for the admin pages that offer it."""
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.replay_deadletter")
+
+    def has_redrive_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.redrive_deadletter")
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("interconnect.discard_deadletter")

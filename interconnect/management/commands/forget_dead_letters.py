@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from epicops.answering import person_answering
 from interconnect.dlq.retention import forget, forgettable
 
 
@@ -23,7 +23,5 @@ class Command(BaseCommand):
         if by is None:
             self.stdout.write(f"{letters.count():,} would lose their bodies; name a supervisor with --by to do it")
             return
-        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
-        if person is None or not person.has_perm("interconnect.restore_deadletter"):
-            raise CommandError("--by is not the name of an active supervisor")
+        person = person_answering(by, "interconnect.restore_deadletter", "supervisor")
         self.stdout.write(f"{forget(letters, by=person):,} bodies removed")

@@ -4,11 +4,11 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from epicops.answering import person_answering
 from epicops.redis_client import queue_client
 from interconnect.consumer.pausing import is_drained, pause
 from interconnect.models import Pause
@@ -33,9 +33,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, scope: str, value: str, reason: str, by: str, **options: Any) -> None:
-        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
-        if person is None or not person.has_perm("interconnect.add_pause"):
-            raise CommandError("--by is not the name of an active user who may pause")
+        person = person_answering(by, "interconnect.add_pause", "user who may pause")
         until = timezone.now() + timedelta(minutes=options["minutes"]) if options["minutes"] else None
         try:
             made = pause(Pause(scope=scope, value=value, reason=reason, until=until), by=person)

@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
 from audit.models import AuditEvent
+from epicops.answering import person_answering
 from interconnect.models import RefusedFrame
 
 SLICE = 5_000  # rows of one transaction
@@ -27,9 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="count what would be deleted, and end")
 
     def handle(self, *, older_than: int, by: str, dry_run: bool, **options: Any) -> None:
-        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
-        if person is None or not person.has_perm("interconnect.delete_refusedframe"):
-            raise CommandError("--by is not the name of an active user who may delete refused frames")
+        person = person_answering(by, "interconnect.delete_refusedframe", "user who may delete refused frames")
         if older_than < 1:
             raise CommandError("--older-than is at least 1")
         old = RefusedFrame.objects.filter(received_at__lt=timezone.now() - timedelta(days=older_than)).order_by("id")

@@ -4,13 +4,13 @@ import json
 import time
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count
 from rich.progress import Progress
 
+from epicops.answering import person_answering
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.dlq.redrive import report, start, turn
 from interconnect.finding.search import read
@@ -39,9 +39,7 @@ class Command(BaseCommand):
         if dry_run:
             self._count(self._letters(where))
             return
-        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
-        if person is None or not person.has_perm("interconnect.redrive_deadletter"):
-            raise CommandError("--by is not the name of an active user who may redrive dead letters")
+        person = person_answering(by, "interconnect.redrive_deadletter", "user who may redrive dead letters")
         try:
             if (pk := options["pause"]) or (pk := options["cancel"]):
                 turn(pk, Redrive.State.PAUSED if options["pause"] else Redrive.State.CANCELLED, by=person)

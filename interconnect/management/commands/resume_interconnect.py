@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
+from epicops.answering import person_answering
 from interconnect.consumer.pausing import resume
 from interconnect.models import Pause
 
@@ -23,8 +23,6 @@ class Command(BaseCommand):
             for pause in in_force.select_related("paused_by"):
                 self.stdout.write(f"{pause}: {pause.reason} ({pause.paused_by}, until {pause.until or 'resumed'})")
             return
-        person = get_user_model()._default_manager.filter(username=by, is_active=True).first()  # noqa: SLF001
-        if person is None or not person.has_perm("interconnect.resume_pause"):
-            raise CommandError("--by is not the name of an active user who may resume")
+        person = person_answering(by, "interconnect.resume_pause", "user who may resume")
         meant = in_force if every else in_force.filter(pk__in=number)
         self.stdout.write(f"{resume(meant, by=person)} resumed")
