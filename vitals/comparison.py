@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 from django.db import connection
 from django.db.models import Avg, Max, Min
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from epicops import keys
@@ -92,12 +91,19 @@ def compare(shape: Shape, beds: Sequence[Bed], samples: int | None = None) -> Co
 
 def explain(shape: Shape, beds: Sequence[Bed]) -> str:
     """Return PostgreSQL's plans of the first statements of a shape, run once. They name internal ids only."""
-    with shape.prepare(list(beds)[: shape.beds]) as (postgresql, _), CaptureQueriesContext(connection) as captured:
+    statements = []
+
+    def keep(execute: Callable[..., Any], sql: str, parameters: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001
+        result = execute(sql, parameters, many, context)
+        statements.append(connection.ops.last_executed_query(context["cursor"], sql, parameters))
+        return result
+
+    with shape.prepare(list(beds)[: shape.beds]) as (postgresql, _), connection.execute_wrapper(keep):
         postgresql()
     plans = []
     with connection.cursor() as cursor:
-        for query in captured.captured_queries[:PLANS]:
-            cursor.execute("EXPLAIN (ANALYZE, BUFFERS) " + query["sql"])
+        for statement in statements[:PLANS]:
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement}")
             plans.append("\n".join(line for (line,) in cursor.fetchall()))
     return "\n\n".join(plans)
 

@@ -2,15 +2,19 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path, PurePosixPath
 
+import psycopg
+
 from epicops.embedded import processes
-from epicops.embedded.postgres import binary
+from epicops.embedded.postgres import DATABASE, binary
 from epicops.embedded.programs import manage
 from epicops.embedded.stack import Stack, make_private
+from epicops.redis_client import connect
 from epicops.redis_config import manage_shell
 from tests.processes import PROJECT
 
@@ -36,11 +40,16 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 get_user_model().objects.create_user("operator").groups.set(Group.objects.filter(name="Interconnect supervisor"))
 """
+UNUSED = "unused"  # the migrated database from which each runbook's is copied
+WORKER = "epicops-worker@1"
 UNITS = {"postgres": "postgresql", **{role: f"epicops-redis@{role}" for role in ("sessions", "queue", "cache")}}
 
 
 class Services:
-    """Units that can be started and killed: PostgreSQL, a Redis per role, a worker. `environment` is a shell's."""
+    """Units that can be started and killed: PostgreSQL, a Redis per role, a worker. `environment` is a shell's.
+
+    Start them once, then `renew()` them for each runbook.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -48,7 +57,7 @@ class Services:
         self.etc = root / "etc"
         self.backups = root / "backups"
         programs = root / "bin"
-        for folder in (self.etc, self.backups, programs):
+        for folder in (self.etc, programs):
             folder.mkdir()
         path = (programs, Path(binary("psql")).parent, Path(sys.executable).parent)
         self.environment = {"PATH": ":".join(map(str, (*path, os.environ["PATH"])))}
@@ -56,33 +65,48 @@ class Services:
         (programs / "systemctl").chmod(0o700)
 
     def start(self) -> None:
-        """Make the database, then start all units but the worker."""
+        """Make the database and a copy of it that nobody uses."""
         stack = self.stack
         with stack:
             settings = stack.environment()
             subprocess.run(manage("migrate", "--verbosity", "0"), env=os.environ | settings, check=True)
             subprocess.run(manage("shell", "-c", ADD_OPERATOR), env=os.environ | settings, check=True)
+            self._execute(f"ALTER DATABASE {DATABASE} RENAME TO {UNUSED}", f"CREATE DATABASE {DATABASE}")
         settings["EPICOPS_LOG_LEVEL"] = "ERROR"
         (self.etc / "epicops.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         (self.etc / "admin.env").touch()
         (self.etc / "tier.sh").write_text(self._redis() + manage_shell(PurePosixPath(self.etc)))
-        make_private(stack.run)
-        for server in stack.servers:
+
+    def renew(self) -> None:
+        """Start all units but the worker: with an empty hospital, empty Redis servers and no backup."""
+        self._systemctl("kill", "-s", "KILL", WORKER)
+        make_private(self.stack.run)
+        for server in self.stack.servers:
             self._systemctl("start", UNITS[server.name])
-        while not all(server.is_ready() for server in stack.servers):
+        while not all(server.is_ready() for server in self.stack.servers):
             time.sleep(0.05)
+        self._execute(f"DROP DATABASE {DATABASE} WITH (FORCE)", f"CREATE DATABASE {DATABASE} TEMPLATE {UNUSED}")
+        for server in (self.stack.sessions, self.stack.queue, self.stack.cache):
+            connect(server.url).flushall()
+        shutil.rmtree(self.backups, ignore_errors=True)
+        self.backups.mkdir()
 
     def stop(self) -> None:
         for pidfile in self.root.glob("*.pid"):
             self._systemctl("kill", "-s", "KILL", pidfile.stem)
         processes.end(processes.daemons_under(self.stack.root))
 
+    def _execute(self, *statements: str) -> None:
+        with psycopg.connect(self.stack.postgres.url, dbname="postgres", autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
     def _systemctl(self, *arguments: str) -> None:
         subprocess.run([self.root / "bin" / "systemctl", *arguments], check=False)
 
     def _units(self) -> list[str]:
         worker = ["env", f"$(cat {self.etc}/epicops.env)", *manage("consume_interconnect")]
-        commands = {"epicops-worker@1": (worker, PROJECT)}
+        commands = {WORKER: (worker, PROJECT)}
         commands |= {UNITS[server.name]: (server.command(), server.data) for server in self.stack.servers}
         return [
             f"    {unit}) cd {folder}; nohup {' '.join(map(_quoted, command))} >> {self.root}/{unit}.log 2>&1 &\n"

@@ -42,9 +42,9 @@ def test_a_runbook_does_what_it_says(path: Path, tier: Tier) -> None:
     tier.wait_until_whole()
 
 
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    services = Services(tmp_path)
+@pytest.fixture(scope="module")
+def all_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    services = Services(tmp_path_factory.mktemp("services"))
     try:
         services.start()
         yield services
@@ -52,7 +52,14 @@ def services(tmp_path: Path) -> Iterator[Services]:
         services.stop()
 
 
+@pytest.fixture
+def services(all_services: Services) -> Services:
+    all_services.renew()
+    return all_services
+
+
 @pytest.mark.slow
+@pytest.mark.xdist_group("services")  # one process, which starts them once
 @pytest.mark.redis70  # for its redis-cli
 @pytest.mark.parametrize("path", OF_SERVICES, ids=lambda path: path.stem)
 def test_a_runbook_of_the_services_does_what_it_says(path: Path, services: Services) -> None:

@@ -79,15 +79,6 @@ def test_the_smoke_test_names_the_step_that_is_broken(tmp_path: Path) -> None:
     assert report["failed"] == "cache_holds_the_vitals", report
 
 
-def test_ctrl_c_stops_all_of_it(start: Start, tmp_path: Path) -> None:
-    demo = start()
-
-    demo.send_signal(signal.SIGINT)
-
-    assert demo.wait(30) == 0
-    assert not processes.daemons_under(tmp_path)
-
-
 def test_the_logins_can_be_shown_again(tmp_path: Path) -> None:
     passwords(tmp_path).write_text('{"amara": "first", "olu": "second"}')
 
@@ -98,12 +89,17 @@ def test_the_logins_can_be_shown_again(tmp_path: Path) -> None:
     assert shown.stdout.split() == [b"amara", b"first", b"olu", b"second"]
 
 
-def test_a_demo_that_was_killed_starts_again_on_the_same_ports(start: Start, port: int) -> None:
+def test_a_demo_that_was_killed_starts_again_on_the_same_ports_and_ctrl_c_stops_all_of_it(
+    start: Start, tmp_path: Path, port: int
+) -> None:
     start().kill()
-
-    start()
-
+    demo = start()
     assert answers(f"http://127.0.0.1:{port}/healthz")
+
+    demo.send_signal(signal.SIGINT)
+
+    assert demo.wait(30) == 0
+    assert not processes.daemons_under(tmp_path)
 
 
 def test_a_busy_port_is_named_with_the_option_that_changes_it(tmp_path: Path) -> None:
