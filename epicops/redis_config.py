@@ -16,6 +16,9 @@ from epicops import acl
 Passwords = Mapping[str, str]
 
 QUORUM: Final = 2
+# Milliseconds. Twice as long after a failover that came to nothing (a split vote, a replica that was late) the next one
+# is tried: with down-after still within the ten seconds that are promised.
+FAILOVER_TIMEOUT: Final = 3000
 URL_USERS: Final = ("web", "worker", "ingest", "monitor", "admin")
 PERSISTENT: Final = {
     "maxmemory-policy": "noeviction",
@@ -113,7 +116,7 @@ def sentinel_conf(site: Site, host: str, passwords: Passwords) -> str:
     watched = [
         f"sentinel monitor {role} {site.hosts[0]} {site.roles[role]['port']} {QUORUM}\n"
         f"sentinel down-after-milliseconds {role} {site.down_after}\n"
-        f"sentinel failover-timeout {role} 10000\n"
+        f"sentinel failover-timeout {role} {FAILOVER_TIMEOUT}\n"
         f"sentinel parallel-syncs {role} 1\n"
         f"sentinel auth-user {role} sentinel\n"
         f"sentinel auth-pass {role} {passwords['sentinel']}\n"

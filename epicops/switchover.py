@@ -5,6 +5,8 @@ of 87,000 in a trial. Redis' own FAILOVER under Sentinel is an outage of half a 
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -36,15 +38,45 @@ def switchover(url: str) -> tuple[Node, Node]:
     old.client_pause(PAUSE_MS, all=False)  # writes only
     try:
         _wait(lambda: _is_level(old), "no replica caught up; nothing was changed")
-        manager.sentinels[0].sentinel_failover(service)
-        _wait(lambda: manager.discover_master(service) != before, "the Sentinels did not fail over; look at their logs")
-        after: Node = manager.discover_master(service)
+        leader = _leader(manager)
+        leader.sentinel_failover(service)
+        _wait(lambda: _promoted(leader, service) != before, "the Sentinels did not fail over; look at their logs")
+        after = _promoted(leader, service)
         _wait(lambda: node(url, *after).role()[0] in (b"master", "master"), "the new primary is not one yet")
         old.replicaof(*after)  # at once: Sentinel would take ten seconds to tell it
         old.client_kill_filter(_type="normal", skipme=True)  # so that clients ask for the new primary
     finally:
         old.client_unpause()
+    # Until then clients that ask are sent to the old one now and then.
+    _wait(lambda: {_named(each, service) for each in _awake(manager)} == {after}, "done, but the Sentinels disagree")
     return before, after
+
+
+def _leader(manager: Any) -> Any:
+    """Return a Sentinel to command; raise SwitchoverError where none is awake."""
+    for sentinel in _awake(manager):
+        return sentinel
+    raise SwitchoverError("no Sentinel is awake; nothing was changed")
+
+
+def _awake(manager: Any) -> Iterator[Any]:
+    """Yield the Sentinels that answer and act: one whose clock has jumped sits still for 30 s (TILT)."""
+    for sentinel in manager.sentinels:
+        with suppress(RedisError):
+            if not sentinel.info("sentinel")["sentinel_tilt"]:
+                yield sentinel
+
+
+def _named(sentinel: Any, service: str) -> Node:
+    """Return the primary that clients are told of."""
+    state = sentinel.sentinel_master(service)
+    return state["ip"], state["port"]
+
+
+def _promoted(sentinel: Any, service: str) -> Node:
+    """Return the primary, also while the Sentinel still leads the other replicas there."""
+    host, port = sentinel.sentinel_get_master_addr_by_name(service, return_responses=True)
+    return host.decode(), int(port)
 
 
 def _is_level(primary: Redis) -> bool:
