@@ -10,7 +10,6 @@ parts cost by themselves: claims, reading messages, COPY of their rows.
 """
 
 import argparse
-import gc
 import json
 import os
 import statistics
@@ -45,8 +44,7 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
 from interconnect.consumer.delivery import COLUMNS, Delivery
 from interconnect.consumer.queue import InboundQueue, uuid7
-from interconnect.consumer.worker import Worker
-from interconnect.management.commands.consume_interconnect import OBJECTS_PER_COLLECTION
+from interconnect.consumer.worker import Worker, tune_garbage_collection
 from interconnect.models import Batch, InboundMessage
 from interconnect.simulator import generate
 
@@ -202,8 +200,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer messages; ends within 45 s on two cores")
     parser.add_argument("--json", action="store_true", help="print the JSON line only")
     options = parser.parse_args()
-    gc.freeze()  # as the worker's command does
-    gc.set_threshold(OBJECTS_PER_COLLECTION)
+    tune_garbage_collection()  # as the worker's command does
     rates, figures = measure(quick=options.quick)
     medians = {name: statistics.median(runs) for name, runs in rates.items()}
     serial = 1 / sum(1 / rate for name, rate in medians.items() if name.startswith("floor"))

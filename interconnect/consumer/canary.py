@@ -21,6 +21,7 @@ from epicops.redis_client import Redis
 from interconnect.consumer.delivery import Delivery
 from interconnect.consumer.queue import Claim
 from interconnect.hl7.rejected import MessageRejected
+from vitals.codes import LocalCodes
 
 SUSPICIOUS: Final = 2  # takeovers; one is what any restart or outage causes
 DEADLY: Final = 3  # deaths at one message; fewer may be an operator's kill -9 or the machine's
@@ -60,6 +61,13 @@ class Canary:
         if deaths < DEADLY:
             return None
         return MessageRejected("worker-crash", f"{deaths} workers died at this message")
+
+    def readings(self, messages: Iterable[bytes], codes: LocalCodes) -> list[Delivery]:
+        """Return the claim's messages read, each once it is written down; those to be put aside are dead."""
+        deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(messages)]
+        for delivery in self.one_by_one(deliveries):
+            delivery.interpret(self.verdict(delivery.ordinal), codes)
+        return deliveries
 
     def one_by_one(self, deliveries: Iterable[Delivery]) -> Iterator[Delivery]:
         """Yield the deliveries, each once it is written down; a death after the last one is charged to none."""

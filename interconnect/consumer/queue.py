@@ -136,6 +136,11 @@ class InboundQueue:
         rules = tuple(Rule(*rule) for rule in json.loads(held or "[]"))
         return Claim(UUID(batch.decode()), tuple(opened(raw) for raw in reversed(newest_first)), takeovers, rules)
 
+    def peek(self, size: int) -> list[bytes]:
+        """Return what `claim` would bring if nothing came between, oldest first, and leave it where it is."""
+        newest_first: list[Any] = self.client.lrange(self._list, -size, -1)
+        return [opened(raw) for raw in reversed(newest_first)]
+
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
         names = (keys.inflight(self.lane), keys.TAKEOVERS, keys.canary(self.lane))

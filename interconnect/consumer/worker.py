@@ -1,5 +1,6 @@
 """The worker's loop: claim, read, commit, write through, acknowledge."""
 
+import gc
 import logging
 import os
 import secrets
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
 from epicops import systemd
+from epicops.meanwhile import meanwhile
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
 from interconnect.consumer import pausing
@@ -27,6 +29,7 @@ from interconnect.consumer.guard import Guard
 from interconnect.consumer.heartbeat import EVERY, beat, leaves
 from interconnect.consumer.ownership import HUNG_SECONDS, owned_queue
 from interconnect.consumer.queue import Claim, Fenced, InboundQueue, Paused, ServerChanged, uuid7
+from interconnect.consumer.read_ahead import ReadAhead
 from interconnect.consumer.unwritten import last_effects
 from interconnect.dlq import foreign, lateness, redrive
 from interconnect.dlq.dead_letters import push_outbox, requested_replays
@@ -43,6 +46,13 @@ OUTAGE_SECONDS = (0.1, 2.0)  # first and longest pause while Redis or PostgreSQL
 BEHIND_SECONDS = 1.0  # how long cached documents may be out of date while a backlog is worked off
 REFRESH_SECONDS = 20.0  # between two renewals of the copies of where everybody is, which expire
 HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait; also the longest silence towards PostgreSQL
+OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
+
+
+def tune_garbage_collection() -> None:
+    """Set this process up for batches of many objects that live for as long as their batch."""
+    gc.freeze()  # what start-up made stays: a full collection need not look at it again
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
 
 
 @dataclass(slots=True)
@@ -76,6 +86,7 @@ class Worker:
         self._drain = drain
         self._stop = stop
         self._hung_seconds = hung_seconds
+        self._ahead = ReadAhead()
         self._unwritten = Effects()
         self._written_through_at = 0.0
         self._last_beat = self._refreshed_at = float("-inf")
@@ -181,12 +192,15 @@ class Worker:
         return True
 
     def _take_through(self, guard: Guard, queue: InboundQueue, claim: Claim) -> None:
-        deliveries = [Delivery(ordinal, raw) for ordinal, raw in enumerate(claim.messages)]
-        canary = Canary.for_claim(self._client, claim, self.name, queue.lane)
-        _read(deliveries, canary)
+        codes = local_codes()
+        if canary := Canary.for_claim(self._client, claim, self.name, queue.lane):
+            deliveries = canary.readings(claim.messages, codes)
+        else:
+            deliveries = self._ahead.deliveries(claim.messages, codes)
         came_back = guard.recognise(deliveries)
         pausing.hold(deliveries, claim.held)
-        self._commit(claim.id, deliveries, canary)
+        with meanwhile(connection, self._ahead.steps(queue, claim, self._size, codes)):
+            self._commit(claim.id, deliveries, canary)
         queue.acknowledge(claim)
         guard.passed(len(deliveries), came_back)
         # In a backlog the next claims change the same beds again: their documents are written once for all of them.
@@ -226,7 +240,9 @@ class Worker:
     def _deliver(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
         """Apply what does not come from the queue."""
         self._beat()  # there may be thousands
-        _read(deliveries)
+        codes = local_codes()
+        for delivery in deliveries:
+            delivery.interpret(local_codes=codes)
         lateness.respect(deliveries)
         self._commit(batch_id, deliveries)
 
@@ -239,9 +255,3 @@ class Worker:
         self.tally.batches += 1
         self.tally.messages.update(delivery.status.value for delivery in deliveries)
         self._unwritten |= effects
-
-
-def _read(deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
-    codes = local_codes()
-    for delivery in canary.one_by_one(deliveries) if canary else deliveries:
-        delivery.interpret(canary.verdict(delivery.ordinal) if canary else None, codes)

@@ -22,6 +22,7 @@ from interconnect.finding.searches import MessageTokens
 from interconnect.hl7.er7 import Message, Segment, parse
 from interconnect.hl7.escapes import Encoding
 from interconnect.hl7.rejected import MessageRejected
+from interconnect.hl7.remembered import remembered
 
 # By segment: field and the components of which each repetition's values are found. docs/console.md lists them.
 INDEXED: Final = {
@@ -35,7 +36,6 @@ PATHS: Final = tuple(path for fields in INDEXED.values() for path, _, _ in field
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
 FEW: Final = 1000  # messages that a search lists by their ids
 MAX_TOKENS: Final = 200  # of one message; those of its first segments
-MAX_CACHED: Final = 200  # characters of a field
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 MAX_ID: Final = 2**63 - 1
@@ -80,12 +80,11 @@ def _in_segments(message: Message) -> Iterator[int]:
     for segment in message.segments:
         for path, field, components in INDEXED.get(segment.name, ()):
             if text := segment.field(field):
-                in_field = _in_field if len(text) <= MAX_CACHED else _in_field.__wrapped__
-                yield from in_field(path, text, message.encoding, components)
+                yield from _in_field(text, message.encoding, path, components)
 
 
-@lru_cache(maxsize=4096)  # codes and places come again and again
-def _in_field(path: str, text: str, encoding: Encoding, components: tuple[int, ...]) -> tuple[int, ...]:
+@remembered(maxsize=4096)  # codes and places come again and again
+def _in_field(text: str, encoding: Encoding, path: str, components: tuple[int, ...]) -> tuple[int, ...]:
     alone = Segment(f"{encoding.field}{text}", encoding)  # the field is this segment's first
     return tuple(
         token(path, value)

@@ -7,7 +7,9 @@ from django.conf import settings
 
 from interconnect.hl7 import timestamps
 from interconnect.hl7.er7 import NULL, Message, Segment
+from interconnect.hl7.escapes import Encoding
 from interconnect.hl7.rejected import MessageRejected
+from interconnect.hl7.remembered import remembered
 from vitals.events import Identity, Location, Name
 
 MAX_VALUE, MAX_AUTHORITY, MAX_VISIT = 64, 227, 100
@@ -45,6 +47,12 @@ def detail(value: str, length: int) -> str | None:
 
 def identity(pid: Segment) -> Identity:
     """Read PID: the patient's identifier (chapter 3.4.2.3) and details."""
+    return _identity(pid.text, pid.encoding, tuple(settings.EPICOPS_PATIENT_AUTHORITIES))
+
+
+@remembered(maxsize=4096)  # each message about a patient has the same
+def _identity(line: str, encoding: Encoding, _configured: tuple[str, ...]) -> Identity:
+    pid = Segment(line, encoding)
     value, authority = identifier(pid, 3, "PID-3")
     return Identity(
         value=value,
@@ -102,7 +110,13 @@ def visit_number(segment: Segment | None, field: int) -> Name | None:
 
 def location(pv1: Segment, field: int) -> Location | None:
     """Return a place (PL): unit, room, bed and facility; None where none of the first three is there."""
-    unit, room, bed, facility = (text(pv1.get(field, component)) for component in (1, 2, 3, 4))
+    return _location(pv1.field(field), pv1.encoding)
+
+
+@remembered(maxsize=4096)
+def _location(field: str, encoding: Encoding) -> Location | None:
+    alone = Segment(f"PV1{encoding.field}{field}", encoding)
+    unit, room, bed, facility = (text(alone.get(1, component)) for component in (1, 2, 3, 4))
     if not (unit or room or bed):
         return None
     return Location(unit[:64], room[:64], bed[:64], facility[:227])

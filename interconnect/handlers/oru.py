@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from interconnect.handlers.fields import identity, location, missing_field, readable_time, required, text, time
@@ -11,6 +10,7 @@ from interconnect.handlers.interpretation import Interpretation
 from interconnect.hl7.er7 import NULL, Message, Segment
 from interconnect.hl7.escapes import Encoding
 from interconnect.hl7.rejected import MessageRejected
+from interconnect.hl7.remembered import remembered
 from vitals.codes import ACVPU, PRESSURE, LocalCodes, Meaning, is_plausible, meaning_of, to_kept_unit
 from vitals.events import UnknownCode, VitalSign, VitalsMeasured
 from vitals.models import LONG_AGO, Observation
@@ -18,7 +18,6 @@ from vitals.models import LONG_AGO, Observation
 Status = Observation.Status
 
 MAX_VALUE: Final = Decimal(10_000)
-MAX_CACHED: Final = 200  # characters of a code
 MAX_DIGITS: Final = 200  # of which no number needs so many
 # OBX-11 (table 0085) and what we keep it as. Of A, B and V (v2.8) each is a final result with a remark of the sender's.
 STORED: Final = {
@@ -31,17 +30,6 @@ STORED: Final = {
 }
 WITHOUT_VALUE: Final = ("X", "N", "I", "O")
 WITHDRAWN: Final = (Status.DELETED, Status.WRONG)
-
-
-class Result(NamedTuple):
-    """One OBX with what holds for it."""
-
-    segment: Segment
-    path: str  # OBX[2]
-    code: str  # OBX-3.1
-    meaning: Meaning
-    observed_at: datetime | None
-    status: Observation.Status
 
 
 class Code(NamedTuple):
@@ -62,13 +50,13 @@ def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
     unknown: list[UnknownCode] = []
     problems: list[MessageRejected] = []
     for number, segment, group in _observations(message):
-        code = _code(segment)
+        code = _code(segment.field(3), segment.encoding)
         meaning = _meaning(code, local_codes)
         if meaning is None:
             unknown += _unknown(segment, code)
         elif segment.get(11) not in WITHOUT_VALUE:
             try:
-                signs += _signs(_result(segment, number, code, meaning, group, stated_at))
+                signs += _signs(segment, f"OBX[{number}]", code, meaning, group, stated_at)
             except MessageRejected as problem:
                 problems.append(problem)
     if problems and not signs:
@@ -101,13 +89,8 @@ def _observations(message: Message) -> Iterator[tuple[int, Segment, Segment | No
             yield count, segment, group
 
 
-def _code(segment: Segment) -> Code:
-    text = segment.field(3)
-    return (_read_code if len(text) <= MAX_CACHED else _read_code.__wrapped__)(text, segment.encoding)
-
-
-@lru_cache(maxsize=1024)  # every message has the same few
-def _read_code(field: str, encoding: Encoding) -> Code:
+@remembered(maxsize=1024)  # every message has the same few
+def _code(field: str, encoding: Encoding) -> Code:
     return Code(*(Segment(f"OBX{encoding.field}{field}", encoding).get(1, part) for part in (1, 2, 3, 4, 6)))
 
 
@@ -126,58 +109,58 @@ def _unknown(segment: Segment, sent: Code) -> list[UnknownCode]:
     return [UnknownCode(code[:64], text(sent.system)[:40], text(sent.label)[:100])]
 
 
-def _result(
-    segment: Segment, number: int, code: Code, meaning: Meaning, group: Segment | None, stated_at: datetime | None
-) -> Result:
-    path = f"OBX[{number}]"
+def _signs(
+    segment: Segment, path: str, code: Code, meaning: Meaning, group: Segment | None, stated_at: datetime | None
+) -> list[VitalSign]:
+    """Return the vital signs of an OBX, two of a printed blood pressure."""
+    observed_at = time(segment, 14, path) or time(group, 7) or stated_at
+    if observed_at is None:
+        raise missing_field("A vital sign has no time", f"{path}-14")
+    encoding = segment.encoding
+    stated = encoding.field.join(segment.fields[2:14])
+    signs = _timeless(stated, encoding, code.code or code.alternate, meaning, path)
+    return [sign._replace(observed_at=observed_at) for sign in signs]
+
+
+@remembered(maxsize=8192)  # the same few values come from every bed
+def _timeless(stated: str, encoding: Encoding, code: str, meaning: Meaning, path: str) -> tuple[VitalSign, ...]:
+    """Return what OBX-2 to OBX-13 say, measured long ago."""
+    segment = Segment(f"OBX{encoding.field}{encoding.field}{stated}", encoding)
     status = STORED.get(segment.get(11))
     if status is None:
         raise MessageRejected("unknown-status", "OBX-11 is none of table 0085", path=f"{path}-11", code="103")
-    observed_at = time(segment, 14, path) or time(group, 7) or stated_at
-    return Result(segment, path, code.code or code.alternate, meaning, observed_at, status)
-
-
-def _signs(result: Result) -> list[VitalSign]:
-    if result.observed_at is None:
-        raise missing_field("A vital sign has no time", f"{result.path}-14")
-    sent = _sent_value(result.segment)
-    if result.meaning.vital != PRESSURE:
-        return [_sign(result, result.observed_at, result.meaning.vital, sent, sent)]
-    if result.status in WITHDRAWN and sent in ("", NULL):
-        halves = ["", ""]
-    else:
-        halves = sent.split("/")
-        if len(halves) != 2:  # noqa: PLR2004  systolic and diastolic
-            raise MessageRejected(
-                "not-a-number", "A blood pressure is not like 120/80", path=f"{result.path}-5", code="102"
-            )
-    return [
-        _sign(result, result.observed_at, vital, half, sent) for vital, half in zip(("sbp", "dbp"), halves, strict=True)
-    ]
-
-
-def _sign(result: Result, observed_at: datetime, vital: str, number: str, sent: str) -> VitalSign:
-    segment, sent_unit = result.segment, result.segment.get(6)
-    if result.status in WITHDRAWN:
-        value, is_shown = Decimal(0), False  # the value is of no use to anybody, and often empty
-    else:
-        value, is_shown = _value(vital, number.strip()[:MAX_DIGITS], sent_unit or result.meaning.unit, result.path)
-    return VitalSign(
-        vital=vital,
-        value=value,
-        observed_at=observed_at,
-        status=result.status,
-        sub_id=text(segment.get(4))[:40],
-        sent_code=text(result.code)[:64],
-        sent_value=text(sent)[:40],
-        sent_unit=text(sent_unit)[:40],
-        is_shown=is_shown,
+    sent, unit = _sent_value(segment), segment.get(6)
+    return tuple(
+        VitalSign(
+            vital=vital,
+            value=value,
+            observed_at=LONG_AGO,
+            status=status,
+            sub_id=text(segment.get(4))[:40],
+            sent_code=text(code)[:64],
+            sent_value=text(sent)[:40],
+            sent_unit=text(unit)[:40],
+            is_shown=is_shown,
+        )
+        for vital, number in _numbers(meaning.vital, sent, status, path)
+        for value, is_shown in (_value(vital, number.strip()[:MAX_DIGITS], unit or meaning.unit, path, status),)
     )
 
 
-@lru_cache(maxsize=8192)  # the same few values come from every bed, and reading one costs as much as its whole OBX
-def _value(vital: str, sent: str, unit: str, path: str) -> tuple[Decimal, bool]:
-    """Return the value in the unit it is kept in, and whether a living patient can have it."""
+def _numbers(vital: str, sent: str, status: Observation.Status, path: str) -> list[tuple[str, str]]:
+    """Return each vital of a value with its number; a printed blood pressure (120/80) has two."""
+    if vital != PRESSURE:
+        return [(vital, sent)]
+    numbers = ["", ""] if status in WITHDRAWN and sent in ("", NULL) else sent.split("/")
+    if len(numbers) != 2:  # noqa: PLR2004  systolic and diastolic
+        raise MessageRejected("not-a-number", "A blood pressure is not like 120/80", path=f"{path}-5", code="102")
+    return list(zip(("sbp", "dbp"), numbers, strict=True))
+
+
+def _value(vital: str, sent: str, unit: str, path: str, status: Observation.Status) -> tuple[Decimal, bool]:
+    """Return the value in the unit it is kept in, and whether it is shown: a living patient can have it."""
+    if status in WITHDRAWN:
+        return Decimal(0), False  # the value is of no use to anybody, and often empty
     if vital == "acvpu":
         number, unit = _consciousness(sent, path), ""
     else:

@@ -24,11 +24,11 @@ SEPARATORS_BEFORE_MSH_18: Final = 17
 class Segment:
     """One segment: its name in upper case, its fields by their HL7 numbers."""
 
-    __slots__ = ("_fields", "_text", "encoding", "name")
+    __slots__ = ("_fields", "encoding", "name", "text")
     LITERAL_FIELDS = 0  # the fields up to this one are returned as they are
 
     def __init__(self, text: str, encoding: Encoding) -> None:
-        self._text = text
+        self.text = text
         self.encoding = encoding
         self._fields: list[str] | None = None
         self.name = (text[:3] if text[3:4] == encoding.field else text.partition(encoding.field)[0]).upper()
@@ -71,7 +71,7 @@ class Segment:
         return value.count(self.encoding.repetition) + 1
 
     def _split(self) -> list[str]:
-        return self._text.split(self.encoding.field)
+        return self.text.split(self.encoding.field)
 
 
 class HeaderSegment(Segment):
@@ -81,7 +81,7 @@ class HeaderSegment(Segment):
     LITERAL_FIELDS = 2
 
     def _split(self) -> list[str]:
-        fields = self._text.split(self.encoding.field)
+        fields = self.text.split(self.encoding.field)
         fields.insert(1, self.encoding.field)
         return fields
 

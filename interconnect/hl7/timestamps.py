@@ -12,6 +12,7 @@ FORM: Final = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]+))?)?)?)?)?)?"
     r"([+-][0-9]{4})?"
 )
+AFTER_SECONDS: Final = re.compile(r"(?:\.[0-9]+)?(?:[+-][0-9]{2}[0-5][0-9])?")
 TO_THE_SECOND: Final = len("YYYYMMDDHHMMSS")
 MAX_OFFSET: Final = timedelta(hours=14)
 
@@ -54,19 +55,26 @@ def parse_with_precision(text: str) -> Timestamp:
 
 @lru_cache(maxsize=4096)  # one message repeats its times, and so do the messages of one second
 def _parse(text: str, zone: tzinfo) -> Timestamp:
-    if len(text) == TO_THE_SECOND and text.isascii() and text.isdecimal():
-        return _parse_seconds(text, zone)
-    return _parse_any(text, zone)
+    digits, rest = text[:TO_THE_SECOND], text[TO_THE_SECOND:]
+    is_usual = (
+        AFTER_SECONDS.fullmatch(rest)
+        and digits.isdecimal()
+        and digits.isascii()
+        and "0002" <= digits < "9999"
+        and digits[8:10] != "24"
+        and digits[12:] != "60"
+    )
+    return _parse_seconds(digits, rest, zone) if is_usual else _parse_any(text, zone)
 
 
-def _parse_seconds(digits: str, zone: tzinfo) -> Timestamp:
-    """Read YYYYMMDDHHMMSS, the form nearly every sender uses, in a third of the time."""
-    hour, second = digits[8:10], digits[12:]
-    if hour == "24" or second == "60" or not "0002" <= digits < "9999":
-        return _parse_any(digits, zone)
-    day = (int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
-    at = datetime(*day, int(hour), int(digits[10:12]), int(second), tzinfo=zone)
-    return Timestamp(at, Precision.SECOND)
+def _parse_seconds(digits: str, rest: str, zone: tzinfo) -> Timestamp:
+    """Read YYYYMMDDHHMMSS[.S+][+/-ZZZZ], the form nearly every sender uses, in a third of the time."""
+    at = datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}{rest}")
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=zone)
+    elif abs(at.utcoffset() or timedelta()) > MAX_OFFSET:
+        raise ValueError
+    return Timestamp(at, Precision.FRACTION if rest.startswith(".") else Precision.SECOND)
 
 
 def _parse_any(text: str, default_zone: tzinfo) -> Timestamp:

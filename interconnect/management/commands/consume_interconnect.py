@@ -1,6 +1,5 @@
 """The worker process."""
 
-import gc
 import json
 import sys
 import time
@@ -14,10 +13,9 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
 from interconnect.consumer.lane_processes import LaneEnded, run_lanes
 from interconnect.consumer.ownership import HUNG_SECONDS, TransactionPooling
-from interconnect.consumer.worker import Worker
+from interconnect.consumer.worker import Worker, tune_garbage_collection
 from interconnect.consumer.worker_metrics import serve_metrics
 
-OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
 MAX_LANES = 32
 MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
 
@@ -55,7 +53,7 @@ class Command(BaseCommand):
     def handle(self, *, drain: bool, batch: int, hung_after: float, **options: Any) -> None:
         if options["strict"]:  # CommandError says in words what is broken
             call_command("preflight", strict=True, promise=["No message is lost"], stdout=self.stderr)
-        gc.freeze()  # what start-up made stays: a full collection need not look at it again
+        tune_garbage_collection()
         started = time.monotonic()
         lanes, lane = options["lanes"], options["lane"]
         with stop_on_signal() as stop:
