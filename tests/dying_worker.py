@@ -75,13 +75,17 @@ def die_reading() -> None:
 
 
 def main(point: str, server: str = "") -> None:
+    batch = 500
     if point == "reading the deadly message":
         die_reading()
+    elif point == "reading the deadly message ahead":
+        die_reading()
+        batch = 1
     elif server:
         die_at(point, lambda: processes.end(processes.tree(int(server)), signal.SIGKILL))
     else:
         die_at(point, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    call_command("consume_interconnect", drain=True)
+    call_command("consume_interconnect", drain=True, batch=batch)
 
 
 if __name__ == "__main__":

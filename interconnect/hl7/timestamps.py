@@ -58,6 +58,7 @@ def _parse(text: str, zone: tzinfo) -> Timestamp:
     digits, rest = text[:TO_THE_SECOND], text[TO_THE_SECOND:]
     is_usual = (
         AFTER_SECONDS.fullmatch(rest)
+        and len(digits) == TO_THE_SECOND
         and digits.isdecimal()
         and digits.isascii()
         and "0002" <= digits < "9999"

@@ -183,3 +183,14 @@ def test_a_message_that_kills_workers_is_a_dead_letter_and_the_rest_of_its_claim
     assert DeadLetter.objects.get().error_class == "worker-crash"
     assert Batch.objects.count() == 1
     assert not queue_client().exists(keys.CANARY, keys.TAKEOVERS)
+
+
+def test_a_message_that_kills_its_reader_ahead_of_its_claim_is_found_in_its_claim(dying_worker: Dying) -> None:
+    push(adt("A01"), DEADLY, oru())
+    deaths = 0
+    while dying_worker("reading the deadly message ahead").wait(30) != 0:
+        deaths += 1
+
+    assert deaths == 6  # ahead once: beside a claim that came back nothing is read
+    assert [m.status for m in InboundMessage.objects.order_by("id")] == ["applied", "dead", "applied"]
+    assert not queue_client().exists(keys.CANARY, keys.TAKEOVERS)
