@@ -6,11 +6,11 @@ from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="hyperspace:units"), name="home"),
+    path("hyperspace/", include("vitals.urls")),  # first: boards and dashboards ask all the time
     path("admin/", include("sessions_app.operator_urls")),  # ahead of the admin's own doors
     path("", include("monitoring.urls")),
     path("admin/", admin.site.urls),
     path("", include("sessions_app.urls")),
-    path("hyperspace/", include("vitals.urls")),
     path("mychart/", include("vitals.mychart_urls")),
     path("interconnect/", include("interconnect.urls")),
 ]

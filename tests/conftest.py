@@ -18,6 +18,7 @@ from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client, sessions_client
 from sessions_app.registry import ALIAS
 from sessions_app.trust import trust
+from tests import factories
 from tests.processes import ManageProcess
 from tests.servers import stack_key
 
@@ -77,6 +78,11 @@ def _empty_redis(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         empty_registry()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> None:
+    factories.a_second_later()
 
 
 def use_both_connections(item: pytest.Item) -> None:

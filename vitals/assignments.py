@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
-from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.timezone import now
@@ -52,12 +51,14 @@ def is_assigned(nurse_id: int, patient_id: int) -> bool:
     return patient_id in patients
 
 
-def nurses_of(patient_ids: Collection[int]) -> dict[int, list[AbstractUser]]:
-    """Return who looks after each of these patients, by user name, from PostgreSQL: pages show people, not ids."""
-    found: dict[int, list[AbstractUser]] = {pk: [] for pk in patient_ids}
-    rows = current(now()).filter(patient__in=patient_ids).select_related("nurse").order_by("nurse__username")
-    for row in rows:
-        found[row.patient_id].append(row.nurse)
+def nurses_of(patient_ids: Collection[int]) -> dict[int, list[str]]:
+    """Return the names of who looks after each of these patients, from PostgreSQL: pages show people, not ids."""
+    found: dict[int, list[str]] = {pk: [] for pk in patient_ids}
+    rows = current(now()).filter(patient__in=patient_ids).order_by("nurse__username")
+    for patient_id, first, last, username in rows.values_list(
+        "patient", "nurse__first_name", "nurse__last_name", "nurse__username"
+    ):
+        found[patient_id].append(f"{first} {last}".strip() or username)
     return found
 
 

@@ -41,6 +41,12 @@ def read_beds(beds: Sequence[Bed], encounters: Mapping[int, int] | None = None) 
     return found | _Reading({bed.key: bed.pk for bed in beds if bed.pk not in found}, encounters).run()
 
 
+def read_cached(beds: Sequence[Bed], encounters: Mapping[int, int]) -> dict[int, BedVitals]:
+    """Return what this process' copies and Redis hold of these visits, without asking PostgreSQL for the rest."""
+    found = _copied(beds, encounters)
+    return found | _Reading({bed.key: bed.pk for bed in beds if bed.pk not in found}, encounters).run(fill=False)
+
+
 def read_shared(beds: Sequence[Bed]) -> dict[int, BedVitals]:
     """Return each bed's vitals as `read_beds` does, past this process' own copies: one MGET."""
     return _Reading({bed.key: bed.pk for bed in beds}, {}).run()
@@ -83,14 +89,16 @@ class _Reading:
         self._found: dict[int, BedVitals] = {}
         self._unfit: dict[str, bytes] = {}  # cached, but no document or another visit's
 
-    def run(self) -> dict[int, BedVitals]:
+    def run(self, *, fill: bool = True) -> dict[int, BedVitals]:
         try:
             with breaker.guard():
                 self._look(self._missing(), Result.HIT)
-            self._fill()
+            if fill:
+                self._fill()
         except UNAVAILABLE:
             count("vitals", Layer.REDIS, Result.ERROR, len(self._missing()))
-        self._load(self._missing())
+        if fill:
+            self._load(self._missing())
         return self._found
 
     def _missing(self) -> list[str]:

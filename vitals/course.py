@@ -106,6 +106,12 @@ def read_courses(wanted: Iterable[Whose], now: datetime) -> dict[int, Course]:
     return found
 
 
+def held_course(whose: Whose) -> Course:
+    """Return what this process read last of the patient, however long ago; UNKNOWN if it never did."""
+    held = _held.get(whose.bed_id)
+    return held[3] if held and held[0] == whose else UNKNOWN
+
+
 def _load(wanted: Sequence[Whose], tick: int) -> dict[Whose, Course]:
     if not wanted:
         return {}

@@ -1,7 +1,7 @@
 """A bed's document: the latest of each vital of the patient who is in it, from PostgreSQL and back to readings."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -65,7 +65,7 @@ class BedVitals:
     source: Source
     encounter: int | None
     readings: tuple[Reading, ...]
-    read_at: float  # `epicops.clock.now` when this process read them from Redis or PostgreSQL
+    read_at: float = field(compare=False)  # `epicops.clock.now` when this process read them from there
     signs: tuple[Sign, ...] = ()
     scale: OxygenTarget.Scale = OxygenTarget.Scale.ONE
 

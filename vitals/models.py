@@ -38,6 +38,10 @@ __all__ = [
 LONG_AGO: Final = datetime(1900, 1, 1, tzinfo=UTC)  # before anything a message can state
 
 
+def full_name(family: str, given: str) -> str:
+    return ", ".join(filter(None, (family, given))) or "Name not given"
+
+
 class Patient(models.Model):
     """A person under care. Known to senders by identifiers, to epicops by this row's id."""
 
@@ -56,7 +60,7 @@ class Patient(models.Model):
 
     @property
     def name(self) -> str:
-        return ", ".join(filter(None, (self.family_name, self.given_name))) or "Name not given"
+        return full_name(self.family_name, self.given_name)
 
 
 class PatientIdentifier(models.Model):

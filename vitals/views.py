@@ -6,15 +6,17 @@ A page and its polls are one view of the same patients: recorded when it opens, 
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from epicops.passive import passive
 from epicops.portal import HYPERSPACE, PortalRequest, portal_required
-from vitals.access import bed_subject, board_subject, open_bed, open_board, record_view, units_of
-from vitals.board import Board, Row
-from vitals.documents import SHOWN
+from vitals.access import OpenBed, bed_subject, board_subject, open_bed, open_board, record_view
+from vitals.board import Board
+from vitals.fragments import new_row_html, row_html
+from vitals.grants import units_of
 from vitals.models import Movement
 from vitals.polling import answer_poll, entity_tag, held_tag
 from vitals.trend import read_history, read_series
@@ -41,10 +43,9 @@ def board(request: PortalRequest, unit_id: int) -> HttpResponse:
 @passive
 @portal_required(HYPERSPACE, by_session=True)
 @require_safe
-def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponse:
+def board_unattended(request: PortalRequest, unit_id: int) -> HttpResponseBase:
     """Show the board as browsers without JavaScript reload it by themselves."""
-    shown = open_board(request, unit_id, is_by_bed=is_by_bed(request))
-    return render(request, "hyperspace/board.html", board_context(request, shown))
+    return board(request, unit_id)
 
 
 @portal_required(HYPERSPACE)
@@ -61,11 +62,12 @@ def handover(request: PortalRequest, unit_id: int) -> HttpResponse:
 @require_safe
 def board_cells(request: PortalRequest, unit_id: int) -> HttpResponse:
     """Answer with what changes on a board; 304 while nothing has."""
-    context = board_context(request, open_board(request, unit_id, is_by_bed=is_by_bed(request)))
+    shown = open_board(request, unit_id, is_by_bed=is_by_bed(request), is_poll=True)
+    context = board_context(request, shown) | {"rows": (row_html(row, shown.at) for row in shown.rows)}
     return answer_poll(request, "hyperspace/_board.html", context)
 
 
-@portal_required(HYPERSPACE)
+@portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def bed(request: PortalRequest, key: str) -> HttpResponse:
     """Show one bed: its patient, the latest vitals, their course, and how the patient came here."""
@@ -74,20 +76,19 @@ def bed(request: PortalRequest, key: str) -> HttpResponse:
 
 
 @passive
-@portal_required(HYPERSPACE)
+@portal_required(HYPERSPACE, by_session=True)
 @require_safe
-def bed_unattended(request: PortalRequest, key: str) -> HttpResponse:
+def bed_unattended(request: PortalRequest, key: str) -> HttpResponseBase:
     """Show the bed page as browsers without JavaScript reload it by themselves."""
-    shown = open_bed(request, key)
-    return render(request, "hyperspace/bed.html", bed_context(request, shown) | history_context(shown))
+    return bed(request, key)
 
 
 @passive
-@portal_required(HYPERSPACE)
+@portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def bed_cells(request: PortalRequest, key: str) -> HttpResponse:
     """Answer with what changes on a bed's page; 304, without reading the history, while patient and vitals stay."""
-    shown = open_bed(request, key)
+    shown = open_bed(request, key, is_poll=True)
     context = bed_context(request, shown)
     if held_tag(request) != context["etag"]:
         context |= history_context(shown)
@@ -95,15 +96,14 @@ def bed_cells(request: PortalRequest, key: str) -> HttpResponse:
 
 
 @passive
-@portal_required(HYPERSPACE)
+@portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def bed_trend(request: PortalRequest, key: str) -> HttpResponse:
     """Answer with what the bed page draws: the last 24 hours by the minute, of the visit that is named with it."""
-    shown = open_bed(request, key)
-    if shown.occupant is None:
+    occupant = open_bed(request, key, is_poll=True).row.occupant
+    if occupant is None:
         return JsonResponse({"encounter": None, "series": {}})
-    series = read_series(shown.occupant.patient_id, now())
-    return JsonResponse({"encounter": shown.occupant.visit_id, "series": series})
+    return JsonResponse({"encounter": occupant.visit_id, "series": read_series(occupant.patient_id, now())})
 
 
 def is_by_bed(request: HttpRequest) -> bool:
@@ -112,30 +112,33 @@ def is_by_bed(request: HttpRequest) -> bool:
 
 
 def board_context(request: HttpRequest, shown: Board) -> dict[str, Any]:
-    etag = entity_tag(request, board_subject(request, shown), (shown.rows, shown.counts, shown.held_at))
+    content = ([row.version for row in shown.rows], shown.counts, shown.held_at)
     return {
         "board": shown,
-        "columns": SHOWN,
-        "etag": etag,
+        "etag": entity_tag(request, board_subject(request, shown), content),
         "now": shown.at,
         "order": "?by=bed" if is_by_bed(request) else "",
+        "rows": (new_row_html(row, shown.at) for row in shown.rows),
     }
 
 
-def bed_context(request: HttpRequest, shown: Row) -> dict[str, Any]:
+def bed_context(request: HttpRequest, shown: OpenBed) -> dict[str, Any]:
+    content = (shown.row.version, shown.held_at)
     return {
-        "row": shown,
-        "columns": SHOWN,
-        "etag": entity_tag(request, bed_subject(request, shown), shown),
+        "row": shown.row,
+        "held_at": shown.held_at,
+        "etag": entity_tag(request, bed_subject(request, shown.row), content),
         "now": now(),
     }
 
 
-def history_context(shown: Row) -> dict[str, Any]:
-    if shown.occupant is None:
+def history_context(shown: OpenBed) -> dict[str, Any]:
+    """Return the patient's last day and movements, which only PostgreSQL knows."""
+    occupant = shown.row.occupant
+    if occupant is None or shown.held_at:
         return {}
-    movements = Movement.objects.filter(visit=shown.occupant.visit_id).select_related("bed")
+    movements = Movement.objects.filter(visit=occupant.visit_id).select_related("bed")
     return {
-        "history": read_history(shown.occupant.patient_id, now()),
+        "history": read_history(occupant.patient_id, now()),
         "movements": movements.order_by("-occurred_at", "-pk")[:MOVEMENTS_SHOWN],
     }

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audit.models import AuditEvent
 from epicops.passive import passive
 from vitals.board import read_board
+from vitals.house import house, read_ward
 from vitals.polling import answer_poll, entity_tag, is_continued
 from vitals.portals import WallDisplay, hash_of
 
@@ -68,7 +69,7 @@ def find(code: str) -> WallDisplay | None:
 
 def wall_context(request: HttpRequest, display: WallDisplay) -> dict[str, Any]:
     """Read the ward and record who is about to be shown."""
-    board = read_board(display.unit, now())
+    board = read_board(house().wards.get(display.unit_id) or read_ward(display.unit), now())
     subject = f"wall {display.pk}: {board.patient_ids}"
     if not is_continued(request, subject):
         AuditEvent.objects.record(

@@ -1,5 +1,6 @@
 """Wards and their beds, and whose they are to see."""
 
+import re
 from typing import Self
 
 from django.conf import settings
@@ -41,12 +42,6 @@ class Unit(models.Model):
         return self.name or self.code
 
 
-class BedQuerySet(models.QuerySet["Bed"]):
-    def visible_to(self, user: AbstractUser) -> Self:
-        """Return the beds of the wards this person works on."""
-        return self.filter(unit__staff=user)
-
-
 class Bed(models.Model):
     """A bed, or any other place a patient can be: PV1-3 without its unit."""
 
@@ -55,11 +50,14 @@ class Bed(models.Model):
     label = models.CharField(max_length=64, blank=True)
     key = models.SlugField(max_length=80, unique=True, help_text="Its name in Redis keys and addresses")
 
-    objects = BedQuerySet.as_manager()
-
     class Meta:
         ordering = ("unit", "key")
         constraints = (models.UniqueConstraint(fields=["unit", "room", "label"], name="one_bed_per_location"),)
 
     def __str__(self) -> str:
         return self.key
+
+
+def in_order(bed: Bed) -> list[tuple[int, str]]:
+    """Sort key by which bed9 comes before bed10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", bed.key)]

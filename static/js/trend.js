@@ -69,6 +69,7 @@
       redirect: "error",
       cache: "no-store",
     });
+    if (response.status === 503) return; // a store is away: what is drawn is still this patient's
     if (!response.ok) return remove();
     const answer = await response.json();
     if (!answer.series.at?.length || String(answer.encounter) !== encounter()) return remove();

@@ -12,7 +12,6 @@ from epicops.clock import timestamp
 from epicops.portal import MYCHART
 from sessions_app.models import User
 from tests import factories
-from vitals import api
 from vitals.models import Unit, Visit
 
 pytestmark = pytest.mark.django_db
@@ -31,12 +30,6 @@ PLACES = {  # addresses of a ward or bed, by what is in them
 }
 # Each clinician's own wards; pages with a rule and tests of their own.
 ELSEWHERE = {"units", "nurse-plan", "wall", "wall-cells"}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_kept() -> None:
-    for kept in (api._grants, api._hospital, api._views):
-        kept.forget()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A bed's vitals for dashboards: what is in the answer, what it costs and what is recorded."""
 
+from collections.abc import Iterable
+
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
@@ -8,7 +10,8 @@ from audit.models import AuditEvent
 from epicops.kept import Kept
 from sessions_app.models import User
 from tests import factories
-from vitals import api
+from vitals import api, grants, house
+from vitals.house import RECHECKED
 from vitals.models import Bed, Unit, Visit
 
 pytestmark = pytest.mark.django_db
@@ -20,8 +23,13 @@ VITALS = "/hyperspace/api/beds/bed427/vitals"
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that tests move, for what the process keeps."""
     times = [1000.0]
-    for name, seconds in (("_grants", api.RECHECKED), ("_hospital", api.RECHECKED), ("_views", api.ONE_VIEW)):
-        monkeypatch.setattr(api, name, Kept(seconds, clock=lambda: times[0]))
+    for module, name, seconds in (
+        (grants, "_grants", RECHECKED),
+        (house, "_house", RECHECKED),
+        (api, "_views", api.PAUSE),
+    ):
+        monkeypatch.setattr(module, name, Kept(seconds, clock=lambda: times[0]))
+    monkeypatch.setattr(api, "now", lambda: times[0])
     return times
 
 
@@ -55,13 +63,18 @@ def test_a_repeated_read_asks_postgresql_nothing(
         assert amara.get(VITALS).json()["source"] == "cache"
 
 
-def test_a_minute_of_reads_is_one_view(amara: Client, visit: Visit, clock: list[float]) -> None:
-    for seconds in (0, 30, 59, 61):
-        clock[0] = 1000.0 + seconds
+@pytest.mark.parametrize(
+    ("seconds", "views"), [((0, 30, 59, 118), 1), ((0, 61), 2), (range(0, 3600, 50), 1), (range(0, 3651, 50), 2)]
+)
+def test_reads_that_follow_each_other_are_one_view_and_once_an_hour_another(
+    amara: Client, visit: Visit, clock: list[float], seconds: Iterable[int], views: int
+) -> None:
+    for second in seconds:
+        clock[0] = 1000.0 + second
         amara.get(VITALS)
 
     events = AuditEvent.objects.filter(code="bed.view")
-    assert [(event.actor, event.patient_id) for event in events] == [("amara", visit.patient_id)] * 2
+    assert [(event.actor, event.patient_id) for event in events] == [("amara", visit.patient_id)] * views
 
 
 def test_another_patient_is_another_view_without_the_vitals_of_the_first(
@@ -70,7 +83,7 @@ def test_another_patient_is_another_view_without_the_vitals_of_the_first(
     amara.get(VITALS)
     factories.discharge(visit)
     newcomer = factories.admit(Bed.objects.get(), "Newman")
-    clock[0] += api.RECHECKED
+    clock[0] += RECHECKED
 
     answer = amara.get(VITALS).json()
 
@@ -87,7 +100,7 @@ def test_what_somebody_may_no_longer_see_is_closed_within_seconds(
         Unit.objects.get().staff.clear()
     else:
         User.objects.update(is_active=False)
-    clock[0] += api.RECHECKED
+    clock[0] += RECHECKED
 
     assert amara.get(VITALS).status_code == 404
 

@@ -54,7 +54,7 @@ def test_handing_over_ends_one_assignment_and_begins_the_next() -> None:
     assign([ben.pk], patient_id, at=now())
 
     assert (is_assigned(amara.pk, patient_id), is_assigned(ben.pk, patient_id)) == (False, True)
-    assert nurses_of([patient_id]) == {patient_id: [ben]}
+    assert nurses_of([patient_id]) == {patient_id: ["ben"]}
     assert Assignment.objects.exclude(to_at=None).get().nurse == amara
 
 

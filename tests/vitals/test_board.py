@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from tests import factories
 from vitals.board import Board, read_board
+from vitals.house import read_ward
 from vitals.models import Unit, VisitPlan
 from vitals.templatetags.hyperspace import age, bed_name, due
 from vitals.trend import BUCKETS, HISTORY_ROWS, read_history
@@ -15,7 +16,7 @@ HIGH = factories.WHOLE | {"rr": 26, "spo2": 90, "hr": 128}
 
 
 def board(at: datetime | None = None, *, is_by_bed: bool = False) -> Board:
-    return read_board(Unit.objects.get(code="A"), at or timezone.now(), is_by_bed=is_by_bed)
+    return read_board(read_ward(Unit.objects.get(code="A")), at or timezone.now(), is_by_bed=is_by_bed)
 
 
 def order(shown: Board) -> list[str]:

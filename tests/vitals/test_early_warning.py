@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from tests import factories
 from vitals import course
-from vitals.board import Row, read_rows
 from vitals.models import Bed, OxygenTarget, Visit
+from vitals.occupants import read_occupants
+from vitals.rows import Row, read_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +24,8 @@ def visit() -> Visit:
 
 
 def row() -> Row:
-    (found,) = read_rows(list(Bed.objects.all()), timezone.now())
+    beds = list(Bed.objects.all())
+    (found,) = read_rows(beds, read_occupants(beds), timezone.now())
     return found
 
 

@@ -8,9 +8,10 @@ from django.core.cache import cache
 from django.utils.timezone import now
 
 from tests import factories
-from vitals.board import read_rows
 from vitals.models import Bed, OxygenTarget
 from vitals.news2 import Incomplete, Risk, Score, assessed, is_applicable, score
+from vitals.occupants import read_occupants
+from vitals.rows import read_rows
 
 WELL = {"rr": "16", "spo2": "97", "o2": "0", "sbp": "120", "hr": "70", "acvpu": "0", "temp": "37.0"}
 ONE, TWO = OxygenTarget.Scale
@@ -150,7 +151,8 @@ def test_scale_2_is_what_a_clinician_decided_last() -> None:
     for scale in (ONE, TWO):
         OxygenTarget.objects.create(patient=visit.patient, scale=scale, decided_by=amara, decided_at=now())
         cache.clear()
-        (row,) = read_rows([Bed.objects.get()], now())
+        bed = Bed.objects.get()
+        (row,) = read_rows([bed], read_occupants([bed]), now())
         points[scale] = row.warning.total
 
     assert points == {ONE: 3, TWO: 0}

@@ -1,0 +1,129 @@
+"""Rows of boards: a bed with the vitals of exactly the patient who is in it. Polls mostly find the same rows again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from hashlib import blake2b
+from typing import Final
+
+from vitals.cache import read_beds, read_cached
+from vitals.codes import VITALS
+from vitals.course import UNKNOWN, Course, Whose, held_course, read_courses
+from vitals.documents import SHOWN, BedVitals, Reading, Source
+from vitals.early_warning import HIGH, NOT_APPLICABLE, EarlyWarning, early_warning
+from vitals.house import Occupants
+from vitals.models import Bed
+from vitals.occupants import Occupant
+
+NO_VITALS: Final = BedVitals(Source.CACHE, None, (), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One vital sign of a row; `reading` is None where nothing was measured."""
+
+    vital: str
+    label: str
+    unit: str
+    reading: Reading | None
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A bed. Two occupants are a conflict: messages put both there, and the later arrival comes first."""
+
+    bed: Bed
+    occupants: tuple[Occupant, ...]
+    cells: tuple[Cell, ...]
+    source: Source | None
+    warning: EarlyWarning
+    course: Course
+
+    @property
+    def occupant(self) -> Occupant | None:
+        return self.occupants[0] if self.occupants else None
+
+    @property
+    def others(self) -> tuple[Occupant, ...]:
+        return self.occupants[1:]
+
+    @cached_property
+    def updated_at(self) -> datetime | None:
+        return max((cell.reading.observed_at for cell in self.cells if cell.reading), default=None)
+
+    @cached_property
+    def version(self) -> str:
+        """Say what the row shows, in every process alike."""
+        return blake2b(repr(self).encode(), digest_size=12).hexdigest()
+
+    def urgency(self, now: datetime) -> tuple[bool, bool, int]:
+        """Sort key: an overdue set of a patient at risk, then the higher score, then free beds."""
+        score = self.warning.scored.total if self.warning.scored else -1
+        is_late = self.warning.is_overdue(now) and score >= HIGH
+        return not self.occupants, not is_late, -score
+
+
+def read_rows(beds: Sequence[Bed], occupants: Occupants, now: datetime) -> tuple[Row, ...]:
+    """Return a row for each bed, in the given order."""
+    visits = visits_in(beds, occupants)
+    vitals = read_beds([bed for bed in beds if bed.pk in visits], visits)
+    courses = read_courses([_whose(bed, occupants, vitals) for bed in beds if bed.pk in visits], now)
+    return tuple(
+        _row(bed, occupants.get(bed.pk, ()), vitals.get(bed.pk, NO_VITALS), courses.get(bed.pk, UNKNOWN))
+        for bed in beds
+    )
+
+
+def held_rows(beds: Sequence[Bed], occupants: Occupants) -> tuple[Row, ...]:
+    """Return a row for each bed without PostgreSQL: what the cache holds, else what this process showed last."""
+    visits = visits_in(beds, occupants)
+    vitals = read_cached([bed for bed in beds if bed.pk in visits], visits)
+    return tuple(_held_row(bed, occupants, vitals) for bed in beds)
+
+
+def _held_row(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals]) -> Row:
+    found = occupants.get(bed.pk, ())
+    _, last = _rows.get(bed.pk, (None, None))
+    if last is not None and bed.pk not in vitals and last.occupants == found:
+        return last
+    course = held_course(_whose(bed, occupants, vitals)) if found else UNKNOWN
+    return _row(bed, found, vitals.get(bed.pk, NO_VITALS), course)
+
+
+def visits_in(beds: Iterable[Bed], occupants: Occupants) -> dict[int, int]:
+    """Return the visit in each occupied bed by its id; of two occupants the later arrival's."""
+    return {bed.pk: occupants[bed.pk][0].visit_id for bed in beds if bed.pk in occupants}
+
+
+def _whose(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals]) -> Whose:
+    occupant = occupants[bed.pk][0]
+    return Whose(bed.pk, occupant.visit_id, occupant.patient_id, vitals.get(bed.pk, NO_VITALS).scale)
+
+
+def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course) -> Row:
+    """Return the row made of these; the same one as long as they are equal."""
+    inputs = (bed.room, bed.label, occupants, vitals, course)
+    known = _rows.get(bed.pk)
+    if known is None or known[0] != inputs:
+        known = _rows[bed.pk] = (inputs, _new_row(bed, occupants, vitals, course))
+    return known[1]
+
+
+def _new_row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course) -> Row:
+    # The patient may have changed between the two queries: what is not this visit's is not shown.
+    if not occupants or vitals.encounter != occupants[0].visit_id:
+        vitals = NO_VITALS
+    readings = {reading.vital: reading for reading in vitals.readings}
+    cells = tuple(
+        Cell(vital, label, VITALS["sbp" if vital == "bp" else vital].unit, readings.get(vital))
+        for vital, label in SHOWN.items()
+    )
+    # A local copy is a copy of the cache's: two processes that hold one and that hold none answer polls alike.
+    source = Source.CACHE if vitals.source is Source.LOCAL else vitals.source
+    has_news2 = bool(occupants) and occupants[0].has_news2
+    warning = early_warning(vitals, course) if has_news2 else NOT_APPLICABLE
+    return Row(bed, occupants, cells, source if readings else None, warning, course)
+
+
+_rows: Final[dict[int, tuple[tuple[object, ...], Row]]] = {}  # by bed: what it was made of; polls mostly find the same
