@@ -25,8 +25,8 @@ def post_worker_init(_worker: object) -> None:
     """Let no request pay for knowing whether Redis may be believed; keep copies of what the cache holds, and count."""
     from sessions_app.trust import watch  # noqa: PLC0415  Django is set up by now
     from vitals.counts import publish_always  # noqa: PLC0415
-    from vitals.local_copy import copies  # noqa: PLC0415
+    from vitals.local_copy import keep_copies  # noqa: PLC0415
 
     watch()
-    copies.start()
+    keep_copies()
     publish_always()

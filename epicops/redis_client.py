@@ -2,7 +2,8 @@
 
 redis-py's defaults range from none to ten retries depending on how a client was made, and `socket_timeout`
 counts per read, not per command. A timed-out write may have been applied: writes are never retried here.
-`epicops/redis_url.py` says which servers a URL stands for; everything above here is the same for all of them.
+`epicops/redis_url.py` says which servers a URL stands for; everything above here is the same for all of them. Whatever
+says that a server is away is a RedisError here, a Cluster's exceptions included, and most of it a lost connection.
 """
 
 import functools
@@ -20,23 +21,28 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from epicops import redis_tls
+from epicops import keys, redis_tls
+from epicops.redis_cluster import Cluster, ClusterAway
 from epicops.redis_url import Address, Topology, parse
 
 __all__ = [
     "CacheConnectionFactory",
     "Redis",
-    "cache_pool_options",
+    "cache_can_be_followed",
+    "cache_reader",
     "cache_tracking_connection",
     "connect",
+    "forget_connections",
+    "is_spread",
     "node",
     "queue_client",
     "queue_door_client",
     "queue_web_client",
     "sentinels",
-    "server_run_id",
+    "server_identity",
     "sessions_client",
     "sessions_store_client",
+    "shards",
 ]
 
 WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
@@ -57,7 +63,8 @@ class NotReplicated(RedisConnectionError):  # noqa: N818  named for the state
     """The primary has no replica that keeps up. A connection error, because the caller's fallback is the same."""
 
 
-BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = NotReplicated  # a plain ResponseError otherwise, as a mistake of ours is
+# ResponseErrors otherwise, as mistakes of ours are.
+BaseParser.EXCEPTION_CLASSES |= {"NOREPLICAS": NotReplicated, "CLUSTERDOWN": ClusterAway, "MASTERDOWN": ClusterAway}
 
 
 def _options(timeout: float, *, retries: int) -> dict[str, Any]:
@@ -69,9 +76,19 @@ def _options(timeout: float, *, retries: int) -> dict[str, Any]:
     }
 
 
-def _pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
-    """Return connections to a server, or to the primary that Sentinels name at the time of each connect."""
-    address = parse(url)
+def _client(address: Address, options: dict[str, Any], *, home: str, replicas: bool = False) -> Redis:
+    if address.topology is not Topology.CLUSTER:
+        return Redis(connection_pool=_pool(address, options, replicas=replicas))
+    options = options | address.options | {"connection_class": _connection_class(address)}
+    retry: Retry = options.pop("retry")
+    return Cluster(address.nodes, options, retries=retry.get_retries(), home=home, replicas=replicas)
+
+
+def _pool(address: Address, options: dict[str, Any], *, replicas: bool = False) -> redis.ConnectionPool:
+    """Return connections to a server, or to that which Sentinels name at the time of each connect.
+
+    With `replicas` Sentinels name one of those, and the primary where there is none.
+    """
     options = options | address.options
     if address.topology is Topology.SENTINEL:
         managed = redis_tls.SentinelTLSConnection if address.is_tls else redis_tls.SentinelConnection
@@ -79,7 +96,7 @@ def _pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
         return cast(
             "redis.ConnectionPool",
             redis.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]  # the library leaves it out
-                address.service, manager, connection_class=managed, **options
+                address.service, manager, connection_class=managed, is_master=not replicas, **options
             ),
         )
     connection = redis.UnixDomainSocketConnection if address.is_local else _connection_class(address)
@@ -102,13 +119,33 @@ def _sentinels(address: Address) -> redis.sentinel.Sentinel:
     return manager
 
 
-def connect(url: str, *, timeout: float = WORKER_TIMEOUT, retries: int = 0, **options: Any) -> Redis:
+def connect(
+    url: str, *, timeout: float = WORKER_TIMEOUT, retries: int = 0, home: str = keys.QUEUE, **options: Any
+) -> Redis:
     """Return a client of the servers `url` stands for; `timeout` in seconds for each read, retries of lost connections.
 
-    Further options are redis-py's of a connection. Nothing is connected yet. Raises ValueError for a URL that stands
-    for none.
+    Of a Cluster the shard of the key `home` answers commands without a key. Further options are redis-py's of a
+    connection. Nothing is connected yet. Raises ValueError for a URL that stands for none.
     """
-    return Redis(connection_pool=_pool(url, _options(timeout, retries=retries) | options))
+    return _client(parse(url), _options(timeout, retries=retries) | options, home=home)
+
+
+def shards(client: Redis) -> list[Redis]:
+    """Return a client of each primary; raise RedisError when nobody knows them."""
+    return client.shards() if isinstance(client, Cluster) else [client]
+
+
+def is_spread(client: Redis) -> bool:
+    """Whether the client's keys are in several servers."""
+    return isinstance(client, Cluster)
+
+
+def forget_connections(client: Redis) -> None:
+    """Close idle connections, so that the next ones meet whatever server is there then."""
+    if isinstance(client, Cluster):
+        client.forget_connections()
+    else:
+        client.connection_pool.disconnect(inuse_connections=False)
 
 
 def sentinels(url: str) -> redis.sentinel.Sentinel:
@@ -123,9 +160,10 @@ def node(url: str, host: str, port: int) -> Redis:
     return Redis(connection_pool=redis.ConnectionPool(connection_class=_connection_class(address), **options))
 
 
-def cache_pool_options() -> dict[str, Any]:
-    """Options of django-redis' pool. Reads and idempotent writes: one retry when a pooled connection was cut."""
-    return _options(WEB_TIMEOUT, retries=1)
+def cache_can_be_followed() -> bool:
+    """Whether one connection to the cache hears of every change before it can be read: not with several servers."""
+    address = parse(settings.EPICOPS_REDIS_CACHE_URL)
+    return address.topology is not Topology.CLUSTER and not address.reads_replicas
 
 
 def cache_tracking_connection() -> AbstractConnection:
@@ -138,30 +176,59 @@ def cache_tracking_connection() -> AbstractConnection:
 
 
 class CacheConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis' generics are not seen
-    """Gives django-redis our connections, whatever the topology."""
+    """Gives django-redis our clients, whatever the topology."""
 
-    def get_connection_pool(self, params: dict[str, Any]) -> Any:
-        return _pool(params["url"], self.pool_cls_kwargs)
+    def connect(self, url: str) -> Redis:
+        return _cache_client(url)
+
+    def disconnect(self, connection: Redis) -> None:
+        forget_connections(connection)
+
+
+@functools.cache
+def _cache_client(url: str, *, replicas: bool = False) -> Redis:
+    # Reads and idempotent writes: one retry when a pooled connection was cut.
+    return _client(parse(url), _options(WEB_TIMEOUT, retries=1), home=keys.CACHE_COUNTS, replicas=replicas)
+
+
+def cache_reader() -> Redis | None:
+    """Return a client for reads of the cache that may be late, by replicas; None where the URL does not ask for it."""
+    url = settings.EPICOPS_REDIS_CACHE_URL
+    return _cache_client(url, replicas=True) if parse(url).reads_replicas else None
 
 
 @functools.cache
 def sessions_client() -> Redis:
     """Client of the sessions role, for web requests."""
-    return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=WEB_TIMEOUT, retries=1)
+    home = keys.SESSIONS_GENERATION
+    return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=WEB_TIMEOUT, retries=1, home=home)
 
 
 @functools.cache
 def sessions_store_client(on_connect: Callable[[Any], None]) -> Redis:
     """Client of the sessions role for the session engine, which greets each new connection and repeats calls itself."""
-    return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=SESSIONS_TIMEOUT, redis_connect_func=on_connect)
+    home = keys.SESSIONS_GENERATION
+    url = settings.EPICOPS_REDIS_SESSIONS_URL
+    return connect(url, timeout=SESSIONS_TIMEOUT, home=home, redis_connect_func=on_connect)
 
 
-def server_run_id(connection: Any) -> str:
-    """Return the id that a server gave itself when it started, over a connection that nobody else uses yet."""
-    connection.send_command("INFO", "server")
+def server_identity(connection: Any) -> str:
+    """Return who a server is, over a connection that nobody else uses yet; another one may lack what this one had.
+
+    That is the id it gave itself when it started and, in a Cluster, the epoch in which it was given its slots: who
+    comes to be primary again has missed something. Empty for a Cluster's replica, whom nobody asks for anything.
+    """
+    info = _lines(connection, "INFO server replication cluster")
+    if info["cluster_enabled"] == "0":
+        return info["run_id"]
+    return f"{info['run_id']}:{_lines(connection, 'CLUSTER INFO')['cluster_my_epoch']}" * (info["role"] == "master")
+
+
+def _lines(connection: Any, command: str) -> dict[str, str]:
+    connection.send_command(*command.split())
     reply = connection.read_response()
-    lines = (reply.decode() if isinstance(reply, bytes) else str(reply)).splitlines()
-    return next((line.removeprefix("run_id:") for line in lines if line.startswith("run_id:")), "")
+    text = reply.decode() if isinstance(reply, bytes) else str(reply)
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 
 @functools.cache

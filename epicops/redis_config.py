@@ -30,7 +30,8 @@ PERSISTENT: Final = {
 ROLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "sessions": {**PERSISTENT, "appendfsync": "everysec", "hash-max-listpack-value": 1024},  # a third less memory
     "queue": {**PERSISTENT, "appendfsync": "always", "no-appendfsync-on-rewrite": "no"},
-    "cache": {"maxmemory-policy": "allkeys-lru", "appendonly": "no"},
+    # A replica that has lost its primary says so instead of showing a ward old values.
+    "cache": {"maxmemory-policy": "allkeys-lru", "appendonly": "no", "replica-serve-stale-data": "no"},
 }
 
 

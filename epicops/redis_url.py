@@ -1,10 +1,11 @@
-"""Where a role's Redis is, in one URL: a server, or the primary that Sentinels know.
+"""Where a role's Redis is, in one URL: a server, the primary that Sentinels know, or a Cluster.
 
     redis://  rediss://  unix://                       one server, as redis-py reads it
     rediss+sentinel://USER:PASSWORD@S1:26379,S2,S3/SERVICE?sentinel_username=…&sentinel_password=…
+    rediss+cluster://USER:PASSWORD@N1:6379,N2,N3          some of its nodes; they name the others
 
-`rediss` is TLS and needs `ssl_ca_certs=FILE`, with `ssl_certfile=FILE&ssl_keyfile=FILE` for our own certificate. Other
-parts of the query are redis-py's connection options.
+`rediss` is TLS and needs `ssl_ca_certs=FILE`, with `ssl_certfile=FILE&ssl_keyfile=FILE` for our own certificate. With
+`replicas=1` boards read replicas where there are any. Other parts of the query are redis-py's connection options.
 """
 
 from dataclasses import dataclass, field
@@ -20,9 +21,11 @@ class Topology(StrEnum):
 
     SINGLE = ""
     SENTINEL = "sentinel"
+    CLUSTER = "cluster"
 
 
-SENTINEL_PORT: Final = 26379
+PORTS: Final = {Topology.SENTINEL: 26379, Topology.CLUSTER: 6379}
+SWITCH: Final = {"0": False, "1": True}
 SCHEMES: Final = ("redis", "rediss", "unix")
 TLS_OPTIONS: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
@@ -34,8 +37,9 @@ class Address:
     topology: Topology
     is_tls: bool
     is_local: bool  # a Unix socket
-    nodes: tuple[tuple[str, int], ...]  # of Sentinels
+    nodes: tuple[tuple[str, int], ...]  # Sentinels, or nodes of the Cluster
     service: str  # the name Sentinels know the primary by
+    reads_replicas: bool  # where a read may be late
     options: dict[str, Any] = field(repr=False)  # passwords are in it
     sentinel_options: dict[str, Any] = field(repr=False)
 
@@ -45,7 +49,7 @@ def parse(url: str) -> Address:
     scheme, _, rest = url.partition("://")
     scheme, _, kind = scheme.partition("+")
     if scheme not in SCHEMES or kind not in tuple(Topology) or (kind and scheme == "unix"):
-        raise ValueError("a Redis URL begins with redis, rediss, unix, redis+sentinel or rediss+sentinel")
+        raise ValueError("a Redis URL begins with redis, rediss, unix, or redis or rediss with +sentinel or +cluster")
     topology = Topology(kind)
     parts = urlsplit(f"{scheme}://{rest}")
     nodes: tuple[tuple[str, int], ...] = ()
@@ -53,16 +57,23 @@ def parse(url: str) -> Address:
         options = _redis_py(url)
     else:
         login, _, hosts = parts.netloc.rpartition("@")
-        nodes = tuple(_node(host) for host in hosts.split(","))
+        nodes = tuple(_node(host, PORTS[topology]) for host in hosts.split(","))
         options = _redis_py(f"{scheme}://{login}@/?{parts.query}")
     service = parts.path.strip("/") if topology is Topology.SENTINEL else ""
     if topology is Topology.SENTINEL and not service:
         raise ValueError("a Sentinel URL ends with the name of the primary, such as /epicops")
+    if topology is Topology.CLUSTER and (parts.path.strip("/") or "db" in options):
+        raise ValueError("a Cluster URL names no database: a Cluster has only one")
+    reads_replicas = SWITCH.get(options.pop("replicas", "0"))
+    if reads_replicas is None or (reads_replicas and not topology):
+        raise ValueError("replicas is 0 or 1 in a Redis URL, and 1 needs Sentinels or a Cluster")
     if scheme == "rediss" and "ssl_ca_certs" not in options:
         raise ValueError("rediss needs ssl_ca_certs, the file of the CA that signed the servers' certificates")
     sentinel_options = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     sentinel_options |= {name: options[name] for name in TLS_OPTIONS if name in options}
-    return Address(topology, scheme == "rediss", scheme == "unix", nodes, service, options, sentinel_options)
+    return Address(
+        topology, scheme == "rediss", scheme == "unix", nodes, service, reads_replicas, options, sentinel_options
+    )
 
 
 def _redis_py(url: str) -> dict[str, Any]:
@@ -71,8 +82,8 @@ def _redis_py(url: str) -> dict[str, Any]:
     return options
 
 
-def _node(text: str) -> tuple[str, int]:
+def _node(text: str, default_port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
         raise ValueError("a Redis URL with several servers names each as HOST or HOST:PORT")
-    return parts.hostname, parts.port or SENTINEL_PORT
+    return parts.hostname, parts.port or default_port

@@ -17,7 +17,6 @@ from psycopg.conninfo import conninfo_to_dict
 from epicops import page_sources
 from epicops.logs import logging_config
 from epicops.mail import mail_settings
-from epicops.redis_client import cache_pool_options
 
 django_stubs_ext.monkeypatch()  # lets class bases name their model: ModelAdmin[Unit]
 
@@ -105,7 +104,6 @@ CACHES = {
         "OPTIONS": {
             "CONNECTION_FACTORY": "epicops.redis_client.CacheConnectionFactory",
             "SERIALIZER": "vitals.serializer.CompactJSONSerializer",
-            "CONNECTION_POOL_KWARGS": cache_pool_options(),
         },
     },
 }

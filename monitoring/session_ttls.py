@@ -7,6 +7,7 @@ most of their time left, and fewer and fewer have less, because people leave.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final, NamedTuple, TypedDict
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from sessions_app.models import SessionRecord
 
 BUCKETS: Final = 10  # of equal length, from 0 to the policy's idle limit
 SLACK: Final = 2_000  # ms; clocks and round trips
+PAGE: Final = 1_000  # sessions asked about together
 FEW: Final = 20  # sessions; fewer have no shape
 LOST_WITHIN: Final = timedelta(minutes=2)
 ABSENT, ETERNAL = -2, -1  # PTTL's answers for a key that has gone and for one without a TTL
@@ -57,15 +59,12 @@ def read_ttls(client: Redis) -> Ttls:
 
 def remaining(client: Redis) -> Iterator[int]:
     """Yield PTTL of every session's hash, in ms."""
-    cursor, pattern = 0, keys.session("*")
-    while True:
-        cursor, names = client.scan(cursor, match=pattern, count=1000)
+    found = client.scan_iter(match=keys.session("*"), count=PAGE)
+    while names := list(islice(found, PAGE)):
         with client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.pttl(name)
             yield from pipe.execute()
-        if cursor == 0:
-            return
 
 
 def ended_since(moment: datetime) -> dict[str, int]:

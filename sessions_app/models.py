@@ -140,6 +140,7 @@ class StoreState(models.Model):
     id = models.SmallIntegerField(primary_key=True)
     generation = models.BigIntegerField(default=1)
     mode = models.CharField(max_length=10, default="redis")  # or fallback
-    run_id = models.CharField(max_length=64, blank=True)  # of the Redis server that the generation is about
+    # Of the Redis server that the generation is about, or of a Cluster's shards.
+    run_id = models.CharField(max_length=4000, blank=True)
     since = models.DateTimeField(db_default=Now())
     distrusted_at = models.DateTimeField(null=True)  # when the generation last changed

@@ -3,7 +3,8 @@
 A failed call to Redis switches every process to PostgreSQL within FENCE seconds. When Redis answers again, the
 generation is raised: that one UPDATE withdraws the voucher of every hash there, and each session is looked up in
 PostgreSQL the next time it is used. The same happens when another server answers (a restart with old data, a promoted
-replica) and when the server was emptied.
+replica) and when the server was emptied. Of a Cluster every shard is a server; since one of them may be emptied unseen,
+PostgreSQL is asked about each session that a Cluster does not know.
 """
 
 import logging
@@ -20,7 +21,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from audit.models import AuditEvent
 from epicops import keys
-from epicops.redis_client import Redis, server_run_id, sessions_store_client
+from epicops.redis_client import Redis, forget_connections, is_spread, server_identity, sessions_store_client
 from sessions_app.registry import ALIAS
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,10 @@ FALL_BACK: Final = """UPDATE sessions_app_storestate SET mode = 'fallback', sinc
   WHERE id = 1 AND mode = 'redis'"""
 RAISE: Final = "UPDATE sessions_app_storestate SET generation = generation + 1, distrusted_at = clock_timestamp()"
 RECOVER: Final = f"{RAISE}, mode = 'redis', since = clock_timestamp() WHERE id = 1 AND mode = 'fallback'"
-OTHER_SERVER: Final = f"{RAISE}, run_id = %s WHERE id = 1 AND run_id <> %s"
+OTHER_SERVER: Final = f"{RAISE}, run_id = %(id)s WHERE id = 1 AND run_id <> %(id)s"
+# The latest shards by whom they were; one that fell out of the list is only met once more.
+OTHER_SHARD: Final = f"""{RAISE}, run_id = right(concat_ws(' ', nullif(run_id, ''), %(id)s), 4000)
+  WHERE id = 1 AND %(id)s <> ALL (string_to_array(run_id, ' '))"""
 DISTRUST: Final = f"{RAISE} WHERE id = 1 AND generation = %s"
 
 
@@ -65,13 +69,18 @@ class Trust:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reading = threading.Lock()
-        self._server = ""  # run_id of the server that this process is connected to
+        self._server = ""  # identity of the server that this process is connected to
         self._redis_from = 0.0
         self.state = State()
 
     @property
     def client(self) -> Redis:
         return sessions_store_client(on_connect)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether the sessions are in several servers at once."""
+        return is_spread(self.client)
 
     def is_redis(self) -> bool:
         """Whether to ask Redis now. Costs a query where this process' knowledge is older than FENCE."""
@@ -100,9 +109,7 @@ class Trust:
             _log(error)
         if self._server and self.state.run_id not in {"", self._server}:
             self._server = ""
-            self.client.connection_pool.disconnect(
-                inuse_connections=False
-            )  # others talk to another server: look again which one is ours
+            forget_connections(self.client)  # others talk to another server: look again which one is ours
 
     def ask(self, call: Callable[[Redis, int], T]) -> T:
         """Return what Redis answers under the current generation; raise one of OUTAGE when it does not.
@@ -115,6 +122,8 @@ class Trust:
             try:
                 reply = call(self.client, generation)
             except RedisConnectionError:
+                if self.is_spread:  # whoever serves its slots next has to be met, over whichever connection
+                    forget_connections(self.client)
                 if attempt:
                     raise
                 continue
@@ -145,13 +154,14 @@ class Trust:
         distrusted = self.state.distrusted
         return distrusted is not None and distrusted + self._clock() - self.state.read_at < seconds
 
-    def meet(self, run_id: str) -> None:
+    def meet(self, identity: str) -> None:
         """Take note of the server behind a new connection; under another than before, nothing in it is vouched for."""
-        self._server = run_id
-        if run_id == self.state.run_id:
+        if not self.is_spread:
+            self._server = identity
+        if identity in self.state.run_id.split():
             return
         try:
-            if self._execute(OTHER_SERVER, [run_id, run_id]):
+            if self._execute(OTHER_SHARD if self.is_spread else OTHER_SERVER, {"id": identity}):
                 logger.warning("another redis server holds the sessions: they are verified again")
             self._read()
         except DATABASE as error:
@@ -160,13 +170,13 @@ class Trust:
     def forget(self) -> None:
         """Know nothing, as a new process."""
         self._redis_from, self._server, self.state = 0.0, "", State()
-        self.client.connection_pool.disconnect()
+        forget_connections(self.client)
 
     def _probe(self) -> None:
         """Go back to Redis if it takes writes: whatever is in it is verified from here on."""
         marker = self.state.generation + 1
         try:
-            self.ask(lambda redis, _: redis.set(keys.SESSIONS_GENERATION, marker))
+            self.ask(lambda redis, _: redis.ping() and redis.set(keys.SESSIONS_GENERATION, marker))
         except OUTAGE:
             return
         if self._execute(RECOVER):
@@ -189,7 +199,7 @@ class Trust:
             generation, mode, run_id, float(age), None if distrusted is None else float(distrusted), self._clock()
         )
 
-    def _execute(self, sql: str, parameters: list[Any] | None = None) -> bool:
+    def _execute(self, sql: str, parameters: list[Any] | dict[str, Any] | None = None) -> bool:
         with connections[ALIAS].cursor() as cursor:
             cursor.execute(sql, parameters)
             return bool(cursor.rowcount)
@@ -206,7 +216,8 @@ def on_connect(connection: Any) -> None:
     """Greet the server as redis-py does, then see whether it is the one we know, before anything is asked of it."""
     connection.on_connect()
     with suppress(NoPermissionError):
-        trust.meet(server_run_id(connection))
+        if identity := server_identity(connection):
+            trust.meet(identity)
 
 
 def watch() -> None:

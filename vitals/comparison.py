@@ -21,7 +21,7 @@ from epicops import keys
 from vitals import documents, fence
 from vitals.cache import read_beds, read_shared, write_through
 from vitals.documents import BedVitals, Latest, Reading
-from vitals.local_copy import copies
+from vitals.local_copy import copies, keep_copies
 from vitals.models import Bed, Observation, Stay
 
 WARD: Final = 32  # beds
@@ -163,10 +163,10 @@ def _local(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
     """Pair the ORM with this process' own copies."""
     bed_ids, cached = [bed.pk for bed in beds], _cached(beds, read_beds)
     was_started = copies.is_started  # as in a web process
-    copies.start()
+    keep_copies()
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not copies.is_confirmed and time.monotonic() < deadline:
+        while copies.is_started and not copies.is_confirmed and time.monotonic() < deadline:
             time.sleep(0.01)
         cached()
         yield lambda: _by_orm(bed_ids), cached

@@ -8,13 +8,16 @@ fill is refused.
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, cast
 
 from django_redis import get_redis_connection
+from redis.exceptions import RedisError
 
 from epicops import keys
-from epicops.redis_client import Redis
+from epicops.breaker import Breaker, CircuitOpen
+from epicops.redis_client import Redis, cache_reader
 from vitals.counts import Layer, Result, count
 from vitals.documents import Document, Loaded
 from vitals.serializer import CompactJSONSerializer
@@ -52,6 +55,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return 1
 """
 
+replicas = Breaker("cache replicas")
 _serializer = CompactJSONSerializer({})
 
 
@@ -74,9 +78,20 @@ def encode(document: Document) -> bytes:
 
 
 def get(beds: Iterable[str]) -> list[tuple[bytes | None, int]]:
-    """Return the raw value of each bed, None where there is none, and its remaining life in ms. One round trip."""
+    """Return the raw value of each bed, None where there is none, and its remaining life in ms. One round trip.
+
+    Where the cache's URL allows it a replica is asked, which may be late; only this look may be. Leases and writes are
+    the primary's, so that nothing old gets into the cache that way.
+    """
     names = [keys.vitals(bed) for bed in beds]
-    with client().pipeline(transaction=False) as pipe:
+    if (reader := cache_reader()) is not None:
+        with suppress(CircuitOpen, RedisError), replicas.guard():
+            return _get(reader, names)
+    return _get(client(), names)
+
+
+def _get(source: Redis, names: Sequence[str]) -> list[tuple[bytes | None, int]]:
+    with source.pipeline(transaction=False) as pipe:
         pipe.mget(names)
         for name in names:
             pipe.pttl(name)

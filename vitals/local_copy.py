@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.clock import now
-from epicops.redis_client import cache_tracking_connection
+from epicops.redis_client import cache_can_be_followed, cache_tracking_connection
 
 logger = logging.getLogger(__name__)
 
@@ -187,3 +187,9 @@ class LocalCopies:
 
 
 copies: Final = LocalCopies(cache_tracking_connection)
+
+
+def keep_copies() -> None:
+    """Have this process keep copies where one connection hears of every change: not of a Cluster, nor of replicas."""
+    if cache_can_be_followed():
+        copies.start()

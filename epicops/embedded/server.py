@@ -93,6 +93,17 @@ class Server(ABC):
         processes.end(processes.tree(self._process.pid), signal.SIGKILL)
         self._process.wait()
 
+    def freeze(self) -> None:
+        """SIGSTOP: a host that hangs."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, signum: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(signum)
+
     def log_tail(self, lines: int = 15) -> str:
         with self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 8192))

@@ -4,7 +4,6 @@ For drills: TLS, users and Sentinels are the real ones. Needs a redis-server wit
 """
 
 import shutil
-import signal
 import time
 from pathlib import Path
 from types import TracebackType
@@ -51,17 +50,6 @@ class Node(Server):
             return bool(self.client().ping())
         except (RedisError, OSError):
             return False
-
-    def freeze(self) -> None:
-        """SIGSTOP: a host that hangs."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, signum: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(signum)
 
 
 class Tier:

@@ -177,7 +177,7 @@ def test_a_wrong_password_is_in_no_error() -> None:
 
 
 def test_django_redis_speaks_tls_too(secured: Secured) -> None:
-    factory = redis_client.CacheConnectionFactory({"CONNECTION_POOL_KWARGS": redis_client.cache_pool_options()})
+    factory = redis_client.CacheConnectionFactory({})
 
     client: Redis = factory.connect(secured.url())
 

@@ -25,6 +25,14 @@ def test_a_sentinel_url_names_sentinels_and_the_primary() -> None:
     assert address.sentinel_options == {"username": "app", "password": "spw"}
 
 
+def test_a_cluster_url_names_some_of_its_nodes() -> None:
+    address = parse("redis+cluster://web:pw@n1,n2:6380?replicas=1")
+
+    assert (address.topology, address.nodes) == (Topology.CLUSTER, (("n1", 6379), ("n2", 6380)))
+    assert address.reads_replicas
+    assert address.options == {"username": "web", "password": "pw"}
+
+
 def test_tls_files_go_to_servers_and_sentinels() -> None:
     address = parse("rediss+sentinel://s1/epicops?ssl_ca_certs=/ca&ssl_certfile=/c&ssl_keyfile=/k")
 
@@ -42,10 +50,14 @@ def test_tls_files_go_to_servers_and_sentinels() -> None:
         "redis+sentinel://web:hunter2@s1,s2",
         "redis+sentinel://web:hunter2@s1,,s2/epicops",
         "rediss://web:hunter2@db1",
+        "redis+cluster://web:hunter2@n1/2",
+        "redis+cluster://web:hunter2@n1?db=2",
+        "redis://web:hunter2@db1?replicas=1",
+        "redis+sentinel://web:hunter2@s1/epicops?replicas=yes",
     ],
 )
 def test_a_wrong_url_is_refused_without_being_quoted(url: str) -> None:
-    with pytest.raises(ValueError, match=r"Redis URL|Sentinel URL|rediss needs") as caught:
+    with pytest.raises(ValueError, match=r"Redis URL|Sentinel URL|Cluster URL|rediss needs") as caught:
         parse(url)
 
     assert "hunter2" not in str(caught.value)

@@ -1,0 +1,237 @@
+"""Sessions, queue and boards on a Redis Cluster of three primaries with a replica each, whose nodes are killed."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from epicops import keys
+from epicops.embedded.cluster import Cluster, ClusterNode
+from epicops.embedded.stack import free_port
+from epicops.redis_client import Redis, connect, queue_client
+from epicops.redis_slots import slot_of_key
+from interconnect.models import InboundMessage
+from interconnect.wire.push import push
+from sessions_app.backend import SessionStore
+from sessions_app.trust import trust
+from tests import factories
+from tests.builders import adt, drain, oru
+from tests.clusters import used
+from vitals.cache import read_beds
+from vitals.documents import Source
+from vitals.models import Bed
+
+NODE_TIMEOUT = 500  # ms
+GAP = 5.0  # seconds without writes that are promised at most
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster"), node_timeout=NODE_TIMEOUT) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(running: Cluster, settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """The cluster, whole and empty, for all three roles; what a test kills is started again."""
+    with used(running, settings, monkeypatch):
+        yield running
+    for server in running.nodes:
+        if not server.is_running:
+            server.start()
+    running.wait_until_whole()
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Redis:
+    return connect(cluster.url, timeout=0.5)
+
+
+def key_elsewhere(cluster: Cluster, server: ClusterNode) -> str:
+    """Return a key of another shard than the server's."""
+    return next(name for number in count() if cluster.primary(name := f"bed:{number}:patient") is not server)
+
+
+def until(is_done: Callable[[], bool], seconds: float = GAP) -> float:
+    """Return how long it took; lost connections are waited out."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        try:
+            if is_done():
+                return time.monotonic() - started
+        except RedisError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def session(**data: object) -> str:
+    store = SessionStore()
+    store.update(data)
+    store.save()
+    return str(store.session_key)
+
+
+def test_one_pipeline_reaches_every_shard(client: Redis) -> None:
+    names = [f"bed:{number}:patient" for number in range(50)]
+    with client.pipeline(transaction=True) as pipe:
+        for number, name in enumerate(names):
+            pipe.set(name, number)
+            pipe.expire(name, 60)
+        pipe.execute()
+
+    assert client.mget(names) == [str(number).encode() for number in range(50)]
+    assert sorted(client.scan_iter()) == sorted(name.encode() for name in names)
+    assert client.delete(*names) == 50
+
+
+def test_the_helpers_of_the_queue_share_its_slot() -> None:
+    helpers = (keys.INFLIGHT, keys.CONTROL, keys.TAKEOVERS, keys.CANARY, keys.ALIVE, keys.lane(3), keys.inflight(3))
+
+    assert {slot_of_key(name) for name in helpers} == {slot_of_key(keys.QUEUE)}
+    assert slot_of_key(keys.vitals_meta("bed427")) == slot_of_key(keys.vitals("bed427"))
+
+
+def test_a_cluster_that_is_away_is_a_lost_connection() -> None:
+    nobody = connect(f"redis+cluster://127.0.0.1:{free_port()}", timeout=0.1)
+
+    with pytest.raises(RedisConnectionError):
+        nobody.get("k")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_become_boards(cluster: Cluster) -> None:
+    push(queue_client(), [adt("A01"), oru(hr=78), b"junk"])
+    drain()
+
+    assert InboundMessage.objects.count() == 3
+    client = queue_client()
+    assert (client.llen(keys.QUEUE), client.llen(keys.DLQ)) == (0, 1)
+    assert client.get("bed:bed427:patient")
+    (vitals,) = read_beds([Bed.objects.get(key="bed427")]).values()
+    assert vitals.source == Source.CACHE
+
+
+@pytest.mark.django_db
+def test_a_ward_is_filled_once_and_then_read_from_all_shards(cluster: Cluster) -> None:
+    beds = [factories.bed(f"bed{number}") for number in range(20)]
+
+    sources = [{vitals.source for vitals in read_beds(beds).values()} for _ in range(2)]
+
+    assert sources == [{Source.DATABASE}, {Source.CACHE}]
+
+
+@pytest.mark.django_db
+def test_sessions_are_spread_and_live(cluster: Cluster) -> None:
+    ids = [session(colour="green") for _ in range(12)]
+
+    assert len({cluster.primary(keys.session(name)) for name in ids}) == 3
+    assert {SessionStore(name)["colour"] for name in ids} == {"green"}
+    assert trust.is_redis()
+
+
+@pytest.mark.django_db
+def test_a_session_that_a_shard_lost_is_found_in_postgresql(cluster: Cluster, client: Redis) -> None:
+    name = session(colour="green")
+    client.delete(keys.session(name))
+
+    assert SessionStore(name)["colour"] == "green"
+
+
+@pytest.mark.django_db
+def test_a_promoted_replica_is_not_believed(cluster: Cluster, client: Redis) -> None:
+    name = session(colour="green")
+    stale: dict[Any, Any] = client.hgetall(keys.session(name))
+    assert trust.is_redis()
+    generation = trust.state.generation
+    cluster.primary(keys.session(name)).kill()
+    until(lambda: bool(client.exists(keys.session(name))))
+    SessionStore(name).flush()  # falls back, and is on record
+    client.hset(keys.session(name), mapping=stale)
+
+    until(trust.is_redis)
+
+    assert not SessionStore(name).load()
+    assert trust.state.generation > generation
+
+
+def test_a_killed_primary_stops_writes_for_less_than_five_seconds(cluster: Cluster, client: Redis) -> None:
+    server = cluster.primary(keys.QUEUE)
+    other, slowest = key_elsewhere(cluster, server), 0.0
+    server.kill()
+
+    def is_written() -> bool:
+        nonlocal slowest
+        started = time.monotonic()
+        client.set(other, 1)
+        slowest = max(slowest, time.monotonic() - started)
+        return bool(client.lpush(keys.QUEUE, "m"))
+
+    gap = until(is_written)
+
+    assert gap < GAP
+    assert slowest < 0.5  # the other shards do not wait
+
+
+def test_a_push_whose_answer_is_lost_is_not_sent_again(cluster: Cluster, client: Redis) -> None:
+    server, impatient = cluster.primary(keys.QUEUE), connect(cluster.url, timeout=0.1)
+    push(impatient, [b"1"])
+    server.freeze()  # it will find the push in its socket
+
+    with pytest.raises(RedisError):
+        push(impatient, [b"2"])
+
+    server.thaw()
+    until(lambda: client.lrange(keys.QUEUE, 0, -1)[:1] == [b"2"])
+    assert client.lrange(keys.QUEUE, 0, -1) == [b"2", b"1"]
+
+
+@pytest.fixture
+def late_replica(cluster: Cluster, settings: LazySettings) -> Iterator[Redis]:
+    """A replica that has missed the second of two documents of bed427, which boards read."""
+    settings.EPICOPS_REDIS_CACHE_URL = f"{cluster.url}replicas=1"
+    name = keys.vitals("bed427")
+    primary, replica = cluster.primary(name).client(), cluster.replica(name).client()
+    primary.set(name, document(hr=78, visit=1), ex=60)
+    primary.wait(1, 1000)
+    replica.config_set("masterauth", "wrong")  # it cannot come back
+    primary.client_kill_filter(_type="replica")
+    until(lambda: replica.info("replication")["master_link_status"] == "down")
+    primary.set(name, document(hr=140, visit=2), ex=60)
+    yield replica
+    for setting, value in (("replica-serve-stale-data", "yes"), ("masterauth", "")):
+        replica.config_set(setting, value)
+
+
+def document(*, hr: int, visit: int) -> str:
+    return json.dumps({"hr": hr, "at": {"hr": 1767135600}, "encounter": visit})
+
+
+def heart_rate(bed: Bed, encounters: dict[int, int] | None = None) -> str:
+    (vitals,) = read_beds([bed], encounters).values()
+    return vitals.readings[0].text
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("late_replica")
+def test_what_a_late_replica_says_does_not_get_into_the_cache(cluster: Cluster) -> None:
+    bed = factories.bed()
+
+    assert heart_rate(bed) == "78"
+    assert heart_rate(bed, {bed.pk: 2}) == "140"  # the visit is another: the primary is asked, which has it
+    assert json.loads(connect(cluster.url).get(keys.vitals(bed.key)) or "")["hr"] == 140
+
+
+@pytest.mark.django_db
+def test_a_replica_that_knows_it_is_late_is_not_believed(late_replica: Redis) -> None:
+    late_replica.config_set("replica-serve-stale-data", "no")  # as rendered
+
+    assert heart_rate(factories.bed()) == "140"
