@@ -44,7 +44,8 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
 from interconnect.consumer.delivery import COLUMNS, Delivery
 from interconnect.consumer.queue import InboundQueue, uuid7
-from interconnect.consumer.worker import Worker, tune_garbage_collection
+from interconnect.consumer.worker import Worker
+from interconnect.management.commands.consume_interconnect import tune_garbage_collection
 from interconnect.models import Batch, InboundMessage
 from interconnect.simulator import generate
 

@@ -136,6 +136,10 @@ class InboundQueue:
         rules = tuple(Rule(*rule) for rule in json.loads(held or "[]"))
         return Claim(UUID(batch.decode()), tuple(opened(raw) for raw in reversed(newest_first)), takeovers, rules)
 
+    def wait(self, seconds: float) -> None:
+        """Return as soon as there is a message, or after so long. The oldest is moved to where it is: none is taken."""
+        self.client.blmove(self._list, self._list, seconds, "RIGHT", "RIGHT")  # type: ignore[arg-type]  # a fraction
+
     def peek(self, size: int) -> list[bytes]:
         """Return what `claim` would bring if nothing came between, oldest first, and leave it where it is."""
         newest_first: list[Any] = self.client.lrange(self._list, -size, -1)

@@ -1,6 +1,5 @@
 """The worker's loop: claim, read, commit, write through, acknowledge."""
 
-import gc
 import logging
 import os
 import secrets
@@ -9,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from interconnect.consumer.dealing import Dealer, resize
 from interconnect.consumer.delivery import Delivery
 from interconnect.consumer.guard import Guard
 from interconnect.consumer.heartbeat import EVERY, beat, leaves
+from interconnect.consumer.outage import Outage
 from interconnect.consumer.ownership import HUNG_SECONDS, owned_queue
 from interconnect.consumer.queue import Claim, Fenced, InboundQueue, Paused, ServerChanged, uuid7
 from interconnect.consumer.read_ahead import ReadAhead
@@ -41,18 +42,18 @@ from vitals.ingest import Effects
 
 logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = (0.005, 0.02)  # first and longest pause of an idle worker: what a lone message waits at most
-OUTAGE_SECONDS = (0.1, 2.0)  # first and longest pause while Redis or PostgreSQL is away
+STOPPED_SECONDS = 0.02  # between two looks at a queue that is paused, or whose lanes have to be empty first
 BEHIND_SECONDS = 1.0  # how long cached documents may be out of date while a backlog is worked off
 REFRESH_SECONDS = 20.0  # between two renewals of the copies of where everybody is, which expire
 HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait; also the longest silence towards PostgreSQL
-OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
 
 
-def tune_garbage_collection() -> None:
-    """Set this process up for batches of many objects that live for as long as their batch."""
-    gc.freeze()  # what start-up made stays: a full collection need not look at it again
-    gc.set_threshold(OBJECTS_PER_COLLECTION)
+class Step(Enum):
+    """What came of asking for a claim."""
+
+    TAKEN = "taken"
+    EMPTY = "empty"
+    STOPPED = "stopped"  # there may be messages, which must not be taken yet
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Worker:
         self._unwritten = Effects()
         self._written_through_at = 0.0
         self._last_beat = self._refreshed_at = float("-inf")
-        self._away_since: float | None = None  # when the outage at hand began
+        self._outage = Outage(self.name)
         self.is_owner = False
         self._lane = lane
         self._lanes = lane_count
@@ -102,7 +103,6 @@ class Worker:
             self._run()
 
     def _run(self) -> None:
-        pause = OUTAGE_SECONDS[0]
         systemd.notify("READY=1", "STATUS=standing by")
         while not self._stop.requested:
             try:
@@ -117,9 +117,7 @@ class Worker:
                         self._own(queue)
                     return
             except (RedisError, OperationalError, InterfaceError, Fenced, ServerChanged) as error:
-                pause = OUTAGE_SECONDS[0] if self._away_since is None else min(pause * 2, OUTAGE_SECONDS[1])
-                self._note_outage(type(error).__name__)
-                time.sleep(pause)
+                self._outage.wait(error)
 
     def _own(self, queue: InboundQueue) -> None:
         logger.info("queue owned", extra={"worker": self.name})
@@ -130,21 +128,8 @@ class Worker:
         finally:
             self.is_owner = False
 
-    def _note_outage(self, error: str) -> None:
-        """Log the first failure only; every answer of a store that is no answer counts, MISCONF and OOM too."""
-        systemd.notify("WATCHDOG=1", f"STATUS=waits: {error}")
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            logger.warning("worker waits", extra={"worker": self.name, "error": error})
-
-    def _note_recovery(self) -> None:
-        if self._away_since is not None:
-            seconds = round(time.monotonic() - self._away_since, 1)
-            logger.info("worker goes on", extra={"worker": self.name, "seconds": seconds})
-            self._away_since = None
-
     def _work(self, queue: InboundQueue) -> None:
-        pause, last_housekeeping = IDLE_SECONDS[0], 0.0
+        last_housekeeping = 0.0
         guard = Guard(self._client, self.name, queue.run_id, self._lane)
         self._unwritten |= last_effects()
         if self._lane == 0:
@@ -154,21 +139,23 @@ class Worker:
             self._dealer = Dealer(queue, self._lanes, take_through) if self._lanes > 1 else None
         while not self._stop.requested:
             self._beat()
-            busy = self._step(queue, guard)
-            self._note_recovery()
+            step = self._step(queue, guard)
+            busy = step is Step.TAKEN
+            self._outage.over()
             is_due = (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS
             if is_due and self._lane == 0:
                 guard.note()
                 busy |= self._housekeeping()
                 last_housekeeping = time.monotonic()
             if busy:
-                pause = IDLE_SECONDS[0]
                 continue
             self._write_through()
             if self._drain and not (self._dealer and self._dealer.has_work):
                 return
-            time.sleep(pause)
-            pause = min(pause * 2, IDLE_SECONDS[1])
+            if step is Step.EMPTY:
+                queue.wait(HOUSEKEEPING_SECONDS)
+            else:
+                time.sleep(STOPPED_SECONDS)
         self._write_through()
 
     def _beat(self) -> None:
@@ -177,19 +164,19 @@ class Worker:
             systemd.notify("WATCHDOG=1")
             self._last_beat = time.monotonic()
 
-    def _step(self, queue: InboundQueue, guard: Guard) -> bool:
-        """Take one claim through, or deal it out; False when there was nothing to take."""
+    def _step(self, queue: InboundQueue, guard: Guard) -> Step:
+        """Take one claim through, or deal it out."""
         try:
             if self._dealer:
-                return self._dealer.step(self._size)
+                return Step.TAKEN if self._dealer.step(self._size) else Step.STOPPED
             claim = queue.claim(self._size)
         except Paused:
-            return False
+            return Step.STOPPED
         if claim is None:
-            return False
+            return Step.EMPTY
         with bound_contextvars(worker=self.name, batch=str(claim.id)):  # for the log
             self._take_through(guard, queue, claim)
-        return True
+        return Step.TAKEN
 
     def _take_through(self, guard: Guard, queue: InboundQueue, claim: Claim) -> None:
         codes = local_codes()

@@ -45,6 +45,7 @@ ALLOWED = {
     ],
     "worker": [
         "EVAL x 4 interconnect:queue {interconnect:queue}:inflight {interconnect:queue}:ctl {interconnect:queue}:t",
+        "BLMOVE interconnect:queue interconnect:queue RIGHT RIGHT 0.1",
         "LPUSH interconnect:dlq m",
         "SET patient:a:vitals v EX 60",
         "HSET {interconnect:queue}:ctl token t",

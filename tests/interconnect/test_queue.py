@@ -1,5 +1,6 @@
 """The claim protocol, on a real server."""
 
+import threading
 import time
 import uuid
 
@@ -32,6 +33,17 @@ def test_messages_come_oldest_first(queue: InboundQueue) -> None:
 
 def test_an_empty_queue_gives_nothing(queue: InboundQueue) -> None:
     assert queue.claim(10) is None
+
+
+def test_waiting_ends_with_a_push_and_takes_nothing(queue: InboundQueue) -> None:
+    sender = threading.Timer(0.1, push, (b"first", b"second"))
+    sender.start()
+    started = time.monotonic()
+    queue.wait(1.5)
+    sender.join()
+
+    assert time.monotonic() - started < 1.4
+    assert queue_client().lrange(keys.QUEUE, 0, -1) == [b"second", b"first"]
 
 
 def test_a_claimed_batch_survives_a_crash(queue: InboundQueue) -> None:

@@ -1,5 +1,6 @@
 """The worker process."""
 
+import gc
 import json
 import sys
 import time
@@ -13,9 +14,10 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
 from interconnect.consumer.lane_processes import LaneEnded, run_lanes
 from interconnect.consumer.ownership import HUNG_SECONDS, TransactionPooling
-from interconnect.consumer.worker import Worker, tune_garbage_collection
+from interconnect.consumer.worker import Worker
 from interconnect.consumer.worker_metrics import serve_metrics
 
+OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
 MAX_LANES = 32
 MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
 
@@ -88,6 +90,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         tally = worker.tally
         return tally.messages + Counter(batches=tally.batches, redelivered=tally.redelivered)
+
+
+def tune_garbage_collection() -> None:
+    """Set this process up for batches of many objects that live for as long as their batch."""
+    gc.freeze()  # what start-up made stays: a full collection need not look at it again
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
 
 
 def batch_size(text: str) -> int:
