@@ -62,11 +62,9 @@ def _a_busy_night() -> None:
 
 
 @pytest.mark.usefixtures("_a_busy_night")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible_fits_a_phone_and_obeys_the_policy(
-    page: Page, live_server: LiveServer, complaints: list[str], scheme: str
+    page: Page, live_server: LiveServer, complaints: list[str]
 ) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     sign_in(page, live_server, root())
 
     faults = {}
