@@ -14,4 +14,4 @@ def now() -> float:
 
 def timestamp(moment: datetime | None = None) -> str:
     """Return a moment, by default this one, as the wire contract has it: 2025-12-30T22:00:00Z."""
-    return f"{(moment or datetime.now(UTC)).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"

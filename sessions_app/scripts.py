@@ -4,7 +4,12 @@ All times are the server's own, in ms. `gen` is the generation that vouched for 
 not count, and the caller asks PostgreSQL. A key of another type is no session; any other error is raised.
 """
 
-from typing import Final
+from typing import Any, Final
+
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
+
+from epicops.redis_client import Redis, is_spread
 
 NOW: Final = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 
@@ -105,3 +110,22 @@ if h ~= 1 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1
 """
+
+
+def evaluate(client: Redis, script: Script, key: str, *arguments: str | int) -> Any:
+    """Run a script on one key as `script(...)` does, without redis-py's metrics and retries: a tenth of a lookup.
+
+    Raises the same errors.
+    """
+    if is_spread(client):  # it knows which server has the key
+        return script([key], arguments, client=client)
+    pool = client.connection_pool
+    connection: Any = pool.get_connection()
+    try:
+        connection.send_command("EVALSHA", script.sha, 1, key, *arguments)
+        return connection.read_response()
+    except NoScriptError:
+        connection.send_command("EVAL", script.script, 1, key, *arguments)
+        return connection.read_response()
+    finally:
+        pool.release(connection)

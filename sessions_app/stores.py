@@ -236,5 +236,5 @@ def _script(text: str) -> Script:
 
 def _run(text: str, session_id: str, arguments: Callable[[int], list[Any]]) -> Any:
     """Run a script on one session, with `arguments` made for the generation it is run under."""
-    call, key = _script(text), keys.session(session_id)
-    return trust.ask(lambda redis, generation: call([key], arguments(generation), client=redis))
+    script, key = _script(text), keys.session(session_id)
+    return trust.ask(lambda redis, generation: scripts.evaluate(redis, script, key, *arguments(generation)))
