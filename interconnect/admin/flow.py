@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from epicops.redis_client import queue_web_client
+from interconnect.admin.holds import held_back
 from interconnect.consumer.inflight import flight, suspect
 from interconnect.consumer.ownership import end_owner, owner
 from interconnect.models import Batch, DeadLetter, InboundMessage
@@ -69,6 +70,8 @@ class BatchAdmin(ReadOnlyModelAdmin[Batch]):
             "now": timezone.now(),
             "owner": owner(),
             "last": Batch.objects.first(),
+            "held_back": held_back(),
+            "may_resume": request.user.has_perm("interconnect.resume_pause"),
             "may_release": self.has_release_permission(request),
         }
         try:

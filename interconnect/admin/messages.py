@@ -14,6 +14,7 @@ from epicops.admin_site import BoundedPaginator, badge, operator, timestamp
 from interconnect.admin.body import body
 from interconnect.admin.filters import SenderFilter, TypeFilter
 from interconnect.admin.history import deliveries
+from interconnect.admin.holds import hold_panel
 from interconnect.admin.message_list import MessageListAdmin
 from interconnect.admin.search import SearchFilter
 from interconnect.admin.timeline import find, timeline
@@ -94,5 +95,6 @@ def message_panels(request: HttpRequest, message: InboundMessage) -> dict[str, A
             (kind.capitalize(), reverse("admin:interconnect_timeline", args=[kind, pk]))
             for kind, pk in mentioned(bytes(message.raw))
         ]
+        panels |= hold_panel(request, bytes(message.raw))
         panels["body"] = body(bytes(message.raw), letter.error_path if letter else "")
     return panels

@@ -1,4 +1,4 @@
-"""Pauses: what is stopped, by whom and why; stopping and resuming."""
+"""Pauses: what is stopped, by whom and why; stopping and resuming. One patient's messages: see holds.py."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -7,16 +7,21 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from interconnect.admin.holds import hold, release
 from interconnect.consumer.pausing import pause, resume
 from interconnect.models import Pause
 
+KINDS = [choice for choice in Pause.Scope.choices if choice[0] != Pause.Scope.PATIENT]
+
 
 class PauseForm(forms.ModelForm[Pause]):
+    scope = forms.ChoiceField(choices=KINDS, label="Stop")
     minutes = forms.IntegerField(
         required=False, min_value=1, max_value=60 * 24 * 30, help_text="Ends by itself; empty: when somebody resumes it"
     )
@@ -24,7 +29,7 @@ class PauseForm(forms.ModelForm[Pause]):
     class Meta:
         model = Pause
         fields = ("scope", "value", "reason")
-        labels: ClassVar = {"scope": "Stop", "value": "Which type or facility"}
+        labels: ClassVar = {"value": "Which type or facility"}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -40,6 +45,14 @@ class PauseAdmin(ReadOnlyModelAdmin[Pause]):
     list_display = ("what", "state", "why", "since")  # the last two are off a phone's screen
     list_select_related = ("paused_by", "resumed_by")
     actions = ("resume_selected",)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("hold/<int:pk>/", view(hold), name="interconnect_pause_hold"),  # the number of a message
+            path("<int:pk>/release/", view(release), name="interconnect_pause_release"),
+            *super().get_urls(),
+        ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("interconnect.add_pause")
@@ -61,7 +74,8 @@ class PauseAdmin(ReadOnlyModelAdmin[Pause]):
 
     @admin.display(description="stopped")
     def what(self, pause: Pause) -> SafeString:
-        return format_html("{}<small>{}</small>", pause.value or "everything", pause.get_scope_display())
+        what = pause.what if pause.message_id else pause.value or "everything"
+        return format_html("{}<small>{}</small>", what[:1].upper() + what[1:], pause.get_scope_display())
 
     @admin.display(description="reason")
     def why(self, pause: Pause) -> SafeString:

@@ -16,11 +16,13 @@ from redis.exceptions import RedisError
 from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.admin.history import chains
+from interconnect.admin.holds import held_back, unsettled_holds
 from interconnect.finding.effects import Effect, effects_of
+from interconnect.finding.search import segment_tokens
 from interconnect.finding.timeline import PAGE, SUBJECTS, Subject, message_ids, on_the_way, open_letters
 from interconnect.finding.waiting import Waiting
 from interconnect.hl7.er7 import Header, peek_header
-from interconnect.models import InboundMessage
+from interconnect.models import InboundMessage, Pause
 from interconnect.wire import ack
 from vitals.models import Bed, PatientIdentifier, Stay, Visit
 
@@ -68,6 +70,7 @@ def timeline(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         "older": ids[PAGE - 1] if len(ids) > PAGE else None,
         "before": before,
     }
+    shown["may_resume"] = request.user.has_perm("interconnect.resume_pause")
     return _page(request, "timeline.html", shown if before else shown | _standing(subject))
 
 
@@ -111,9 +114,15 @@ def _standing(subject: Subject) -> dict[str, Any]:
     return {
         "stays": stays,
         "conflict": _conflict(subject, stays),
+        "held_back": held_back(_holds(subject)),
         "letters": entries(open_letters(subject)),
         "waiting": waiting,
     }
+
+
+def _holds(subject: Subject) -> list[Pause]:
+    begun = [(hold, hold.message) for hold in unsettled_holds()]
+    return [hold for hold, message in begun if message and subject.is_named(segment_tokens(bytes(message.raw)))]
 
 
 def _conflict(subject: Subject, stays: Iterable[Stay]) -> str:

@@ -1,7 +1,7 @@
-"""Pauses: an operator has stopped the queue, one type of message or one facility, for a reason, perhaps until a time.
+"""Pauses: an operator has stopped the queue, a type of message, a facility or one patient's messages, for a reason.
 
-A paused queue keeps its messages. Where only a type or a facility is paused the rest goes on, so its messages are taken
-and kept as held, in their order, and applied before anything newer of their kind once the pause is over.
+A paused queue keeps its messages. Where only a part is paused the rest goes on, so its messages are taken and kept as
+held, in their order, and applied before anything newer of their kind once the pause is over.
 """
 
 from typing import NamedTuple, Self
@@ -23,6 +23,10 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         """Those that ended and may still have held messages."""
         return self.filter(Q(until__lte=Now()) | Q(resumed_at__isnull=False), settled_at=None)
 
+    def holds(self) -> Self:
+        """Those of one patient."""
+        return self.filter(scope=Pause.Scope.PATIENT)
+
     def unsettled(self) -> Self:
         """Those in force, and those whose held messages are not all applied yet."""
         return self.filter(settled_at=None)
@@ -35,10 +39,20 @@ class Pause(models.Model):
         QUEUE = "queue", "The whole queue"
         TYPE = "type", "A message type"
         FACILITY = "facility", "A sending facility"
+        PATIENT = "patient", "One patient's messages"
 
     scope = models.CharField(max_length=8, choices=Scope, default=Scope.QUEUE)
     value = models.CharField(
         max_length=227, blank=True, help_text="MSH-9 as ORU^R01, or ORU for all its events; MSH-4.1"
+    )
+    message = models.ForeignKey(
+        "interconnect.InboundMessage",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="holds",
+        db_index=False,
+        help_text="Whose patient's messages wait; see holds.py",
     )
     reason = models.CharField(max_length=200, help_text="Never patient data")
     paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -55,7 +69,9 @@ class Pause(models.Model):
         permissions = (("resume_pause", "Can resume what is paused"),)
         constraints = (
             models.CheckConstraint(
-                condition=Q(scope="queue", value="") | (~Q(scope="queue") & ~Q(value="")),
+                condition=Q(scope="queue", value="", message=None)
+                | (Q(scope__in=("type", "facility"), message=None) & ~Q(value=""))
+                | Q(scope="patient", value="", message__isnull=False, until__isnull=False),
                 name="pause_names_what_it_stops",
                 violation_error_message="Name a type or facility, or pause the whole queue.",
             ),
@@ -65,7 +81,12 @@ class Pause(models.Model):
         )  # the worker's look
 
     def __str__(self) -> str:
-        return f"pause {self.pk} of {self.value or 'the whole queue'}"
+        return f"pause {self.pk} of {self.what}"
+
+    @property
+    def what(self) -> str:
+        """What is stopped, in words without patient data."""
+        return f"the patient of message {self.message_id}" if self.message_id else self.value or "the whole queue"
 
     @property
     def is_in_force(self) -> bool:
@@ -73,7 +94,7 @@ class Pause(models.Model):
 
 
 class Rule(NamedTuple):
-    """What a pause holds back, as the claim script hands it to the worker."""
+    """What a pause holds back, as the claim script hands it to the worker; of a patient only the pause's number."""
 
     pause_id: int
     scope: str
@@ -82,4 +103,5 @@ class Rule(NamedTuple):
     def holds(self, header: Header) -> bool:
         if self.scope == Pause.Scope.FACILITY:
             return header.sending_facility == self.value
-        return self.value in (header.message_type, header.message_type.partition("^")[0])
+        kind, _, _ = header.message_type.partition("^")
+        return self.scope == Pause.Scope.TYPE and self.value in (header.message_type, kind)

@@ -10,13 +10,14 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import Redis
 from interconnect.consumer.delivery import Delivery, Status
+from interconnect.consumer.holds import held_by
 from interconnect.consumer.pauses import Rule
 from interconnect.models import InboundMessage, Pause, PauseQuerySet
 
@@ -65,32 +66,56 @@ def is_drained(client: Redis) -> bool:
 
 def hold(deliveries: Sequence[Delivery], rules: Sequence[Rule]) -> None:
     """Keep back what the rules hold, whatever it says; but not what is a copy of an earlier message."""
-    for delivery in deliveries if rules else ():
-        if delivery.duplicate_of is None and (
-            rule := next((rule for rule in rules if rule.holds(delivery.header)), None)
-        ):
-            delivery.hold(rule.pause_id)
+    if not rules:
+        return
+    holds = [rule.pause_id for rule in rules if rule.scope == Pause.Scope.PATIENT]
+    by_patient = held_by([delivery.raw for delivery in deliveries], holds)
+    for delivery, patients_hold in zip(deliveries, by_patient, strict=True):
+        by_kind = next((rule.pause_id for rule in rules if rule.holds(delivery.header)), None)
+        if delivery.duplicate_of is None and (pause_id := by_kind or patients_hold):
+            delivery.hold(pause_id)
 
 
 def released(limit: int) -> list[Delivery]:
     """Return held messages whose pause is over, in the order they came; settle the pauses that have none left."""
     over = list(Pause.objects.over())
+    if not over:
+        return []
     for pause in over:
         _hand_on(pause)
-    held = InboundMessage.objects.filter(status=Status.HELD, pause__in=over).order_by("pk")[:limit] if over else ()
-    if over and not held:
-        Pause.objects.filter(pk__in=[pause.pk for pause in over]).update(settled_at=Now())
-    return [
-        Delivery(ordinal, bytes(message.raw), replay_of=message.pk, is_release=True)
-        for ordinal, message in enumerate(held)
-    ]
+    waiting = InboundMessage.objects.filter(status=Status.HELD, pause__in=over).order_by("pk")
+    while held := list(waiting[:limit]):
+        deliveries = [
+            Delivery(ordinal, bytes(message.raw), replay_of=message.pk, is_release=True)
+            for ordinal, message in enumerate(_not_held_for_patient(held))
+        ]
+        if deliveries:
+            return deliveries
+    Pause.objects.filter(pk__in=[pause.pk for pause in over]).update(settled_at=Now())
+    return []
+
+
+def held_counts() -> dict[int, int]:
+    """Return how many messages each pause holds back."""
+    held = InboundMessage.objects.filter(status=Status.HELD, pause__isnull=False).order_by()
+    return dict(held.values_list("pause").annotate(number=Count("pk")))
 
 
 def _hand_on(pause: Pause) -> None:
     """Leave to another pause that is in force what that one would hold, too."""
     held = InboundMessage.objects.filter(status=Status.HELD, pause=pause)
-    for other in Pause.objects.in_force().exclude(scope=Pause.Scope.QUEUE):
+    for other in Pause.objects.in_force().filter(scope__in=(Pause.Scope.TYPE, Pause.Scope.FACILITY)):
         held.filter(_holds(other)).update(pause=other)
+
+
+def _not_held_for_patient(held: Sequence[InboundMessage]) -> list[InboundMessage]:
+    """Return those of no patient who is held; leave the others to that hold."""
+    holds = list(Pause.objects.in_force().holds().values_list("pk", flat=True))
+    by_patient = held_by([bytes(message.raw) for message in held], holds)
+    for message, hold in zip(held, by_patient, strict=True):
+        if hold:
+            InboundMessage.objects.filter(pk=message.pk).update(pause=hold)
+    return [message for message, hold in zip(held, by_patient, strict=True) if hold is None]
 
 
 def _holds(pause: Pause) -> Q:
@@ -104,7 +129,7 @@ def _latest(ends: list[datetime | None]) -> int:
 
 
 def _record(code: str, by: AbstractBaseUser, pause: Pause) -> None:
-    detail = {"scope": pause.scope, "value": pause.value}
+    detail = {"scope": pause.scope, "value": pause.value, "message": pause.message_id}
     AuditEvent.objects.record(
         AuditEvent.Action.EXECUTE, code, actor=by, object_type="pause", object_id=pause.pk, detail=detail
     )

@@ -201,9 +201,11 @@ class Worker:
         self._written_through_at = time.monotonic()
 
     def _housekeeping(self) -> bool:
-        """Deliver what was held and requested replays, empty outbox and inbox; say whether there was anything to do."""
+        """Deliver requested replays and what was held, empty outbox and inbox; say whether there was anything to do."""
         if not self._drain:  # a redrive has its own pace: who drains does not wait for it
             redrive.advance()
+        if replays := requested_replays(self._size):  # before what was held until they are applied
+            self._deliver(uuid7(), replays)
         while self._may_release() and (released := pausing.released(self._size)):
             self._deliver(uuid7(), released)
         pausing.publish(self._client)
@@ -213,9 +215,6 @@ class Worker:
         while not self._stop.requested and (claim := foreign.take(self._client)):
             self._deliver(claim.id, foreign.as_dead(claim))
             foreign.forget(self._client)
-        replays = requested_replays(self._size)
-        if replays:
-            self._deliver(uuid7(), replays)
         return bool(replays) | bool(push_outbox(self._client)) | bool(inbox.move(self._client))
 
     def _may_release(self) -> bool:

@@ -96,6 +96,8 @@ ADDRESSES = {
     ("GET", "pause_add"): ACTORS,
     ("GET", "pause_delete"): set[str](),
     ("GET", "pause_history"): EVERYBODY,
+    ("POST", "pause_hold"): ACTORS,
+    ("POST", "pause_release"): ACTORS,
     ("GET", "queuerun_changelist"): EVERYBODY,
     ("GET", "queuerun_change"): EVERYBODY,
     ("GET", "queuerun_add"): set[str](),
@@ -139,6 +141,8 @@ def address(name: str) -> str:
     pks |= {"repair": Repair.objects.get().pk, "queuerun": QueueRun.objects.get().pk}
     if name == "timeline":
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
+    if name == "pause_hold":
+        return reverse("admin:interconnect_pause_hold", args=[letter.message_id])
     has_row = not name.endswith(("_changelist", "_add", "_search", "_find", "_flow", "_order"))
     return reverse(f"admin:interconnect_{name}", args=[pks[name.partition("_")[0]]] if has_row else [])
 
