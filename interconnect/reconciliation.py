@@ -8,7 +8,7 @@ batch of the first claim, and begin anew when Redis loses its data.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import Count
@@ -23,7 +23,8 @@ Status = InboundMessage.Status
 
 FIRST_BATCHES: Final = 100
 
-# KEYS 1 queue 2 inflight 3 ctl  ->  {since, pushed, vanished, left, waiting, in flight or in lanes}
+# KEYS 1 queue 2 inflight 3 ctl
+# ->  {since, pushed, vanished, left, waiting, in flight in lane 0, then of each lane what waits in it and is in flight}
 LOOK: Final = """
 local ctl = {}
 for place, name in ipairs({'since', 'pushed', 'vanished', 'left'}) do
@@ -31,12 +32,21 @@ for place, name in ipairs({'since', 'pushed', 'vanished', 'left'}) do
 end
 ctl[5] = redis.call('LLEN', KEYS[1])
 ctl[6] = math.max(redis.call('LLEN', KEYS[2]) - 1, 0)
-for lane = 1, tonumber(redis.call('HGET', KEYS[3], 'lanes')) or 1 do
+local lanes = tonumber(redis.call('HGET', KEYS[3], 'lanes')) or 1
+for lane = 1, lanes > 1 and lanes or 0 do
   local name = string.gsub(KEYS[2], 'inflight$', 'lane:' .. lane)
-  ctl[6] = ctl[6] + redis.call('LLEN', name) + math.max(redis.call('LLEN', name .. ':inflight') - 1, 0)
+  ctl[#ctl + 1] = redis.call('LLEN', name)
+  ctl[#ctl + 1] = math.max(redis.call('LLEN', name .. ':inflight') - 1, 0)
 end
 return ctl
 """
+
+
+class LaneCounts(NamedTuple):
+    """What was dealt out to a lane and waits there, and what its owner has claimed. Lane 0 claims from the queue."""
+
+    waiting: int
+    inflight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,12 @@ class Look:
     pushed: int
     vanished: int
     waiting: int
-    inflight: int
+    lanes: tuple[LaneCounts, ...]
+
+    @property
+    def inflight(self) -> int:
+        """How many were taken from the queue and are not acknowledged, those that wait in lanes included."""
+        return sum(map(sum, self.lanes))
 
     @property
     def claimed(self) -> int:
@@ -62,7 +77,8 @@ class Reconciliation:
     pushed: int
     vanished: int
     waiting: int
-    inflight: int
+    inflight: int  # those of all lanes
+    lanes: tuple[LaneCounts, ...]  # lane 0 and, where the queue is dealt out, the others
     rows: Mapping[str, int]  # by what became of them
     missing: int  # claimed, acknowledged, and no row
     surplus: int  # rows of messages that Redis does not know to have been claimed
@@ -88,6 +104,7 @@ def reconcile(client: Redis) -> Reconciliation:
         vanished=after.vanished,
         waiting=after.waiting,
         inflight=after.inflight,
+        lanes=after.lanes,
         rows=rows,
         missing=max(before.claimed - before.inflight - total, 0),
         surplus=max(total - after.claimed, 0) if before.since == after.since else 0,
@@ -96,14 +113,14 @@ def reconcile(client: Redis) -> Reconciliation:
 
 def look(client: Redis) -> Look:
     since, *numbers = client.eval(LOOK, 3, keys.QUEUE, keys.INFLIGHT, keys.CONTROL)
-    pushed, vanished, left, waiting, inflight = (int(number or 0) for number in numbers)
+    pushed, vanished, left, waiting, first, *others = (int(number or 0) for number in numbers)
     came = waiting - left  # not counted by a claim yet
     return Look(
         since=UUID(since.decode()) if since else None,
         pushed=pushed + max(came, 0),
         vanished=vanished + max(-came, 0),
         waiting=waiting,
-        inflight=inflight,
+        lanes=(LaneCounts(0, first), *map(LaneCounts, others[::2], others[1::2])),
     )
 
 

@@ -1,5 +1,7 @@
 """Batches, what is in flight, and the account that shows whether a message was lost."""
 
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django import forms
@@ -18,16 +20,27 @@ from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from epicops.redis_client import queue_web_client
 from interconnect.admin.holds import held_back
-from interconnect.consumer.inflight import flight, suspect
-from interconnect.consumer.ownership import end_owner, owner
+from interconnect.consumer.inflight import claims, flight, suspect
+from interconnect.consumer.lanes import MOST
+from interconnect.consumer.ownership import Owner, end_owner, owners
+from interconnect.consumer.queue import made_at
 from interconnect.models import Batch, DeadLetter, InboundMessage
-from interconnect.reconciliation import reconcile
+from interconnect.reconciliation import LaneCounts, reconcile
 
 LABELS = dict(InboundMessage.Status.choices) | {
     "dead": "Dead, replayed since or not",
     "discarded": DeadLetter.State.DISCARDED.label,
 }
 ANOTHER = "Another claim is in flight by now: nothing was done."
+
+
+class Lane(NamedTuple):
+    """What the page says of one lane."""
+
+    number: int
+    counts: LaneCounts
+    owner: Owner | None
+    claimed_at: datetime | None
 
 
 class OrderForm(forms.Form):
@@ -68,16 +81,13 @@ class BatchAdmin(ReadOnlyModelAdmin[Batch]):
             "title": "In flight and reconciliation",
             "opts": self.opts,
             "now": timezone.now(),
-            "owner": owner(),
             "last": Batch.objects.first(),
             "held_back": held_back(),
             "may_resume": request.user.has_perm("interconnect.resume_pause"),
             "may_release": self.has_release_permission(request),
         }
         try:
-            account = reconcile(queue_web_client())
-            rows = [(LABELS.get(status, status), number) for status, number in account.rows.items()]
-            context |= {"account": account, "rows": rows, "flight": flight(queue_web_client())}
+            context |= _standing(request.GET.get("lane", ""))
         except RedisError:
             context["is_redis_away"] = True
         return TemplateResponse(request, "admin/interconnect/batch/flow.html", context)
@@ -108,10 +118,31 @@ class BatchAdmin(ReadOnlyModelAdmin[Batch]):
             detail={} if ordinal is None else {"ordinal": ordinal},
         )
         client = queue_web_client()
-        claim = flight(client)
-        if claim is None or claim.batch != batch or (verb != "release" and not suspect(client, batch, ordinal)):
+        lane = next((lane for lane, claim in enumerate(claims(client, MOST + 1)) if claim == batch), None)
+        if lane is None or (verb != "release" and not suspect(client, batch, ordinal, lane)):
             messages.warning(request, ANOTHER)
-        elif end_owner():
+        elif end_owner(lane):
             messages.success(request, "Its owner's session was ended: a worker takes the claim up again at once.")
         else:
-            messages.warning(request, "Nobody owns the queue: the claim waits for the next worker.")
+            messages.warning(request, "It has no owner: the claim waits for the next worker.")
+
+
+def _standing(chosen: str) -> dict[str, Any]:
+    """Return the account, what each lane has, and the claim of the chosen one, else of the one that waits longest."""
+    client = queue_web_client()
+    account, owned = reconcile(client), owners()
+    in_flight = claims(client, len(account.lanes))
+    lanes = [
+        Lane(number, counts, owned.get(number), made_at(batch) if batch else None)
+        for number, (counts, batch) in enumerate(zip(account.lanes, in_flight, strict=True))
+    ]
+    oldest = min((batch, number) for number, batch in enumerate(in_flight) if batch)[1] if any(in_flight) else 0
+    lane = int(chosen) if chosen in map(str, range(len(lanes))) else oldest
+    return {
+        "account": account,
+        "rows": [(LABELS.get(status, status), number) for status, number in account.rows.items()],
+        "lanes": lanes,
+        "lane": lane,
+        "owner": owned.get(lane),
+        "flight": flight(client, lane),
+    }

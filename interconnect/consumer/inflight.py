@@ -1,4 +1,4 @@
-"""What the worker has claimed and not acknowledged yet, and what a person can do about a claim that does not move."""
+"""What the workers have claimed and not acknowledged yet, and what a person can do about a claim that does not move."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,9 +58,17 @@ class Flight:
         return len(self.headers)
 
 
-def flight(client: Redis) -> Flight | None:
-    """Return the claim in flight, None when there is none; raises RedisError or DatabaseError."""
-    reply = client.eval(SHOW, 2, keys.INFLIGHT, keys.TAKEOVERS, HEAD)
+def claims(client: Redis, lanes: int) -> list[UUID | None]:
+    """Return the batch in flight of each of so many lanes, the first of them lane 0; raises RedisError."""
+    pipe = client.pipeline(transaction=False)
+    for lane in range(lanes):
+        pipe.lindex(keys.inflight(lane), 0)
+    return [UUID(batch.decode()) if batch else None for batch in pipe.execute()]
+
+
+def flight(client: Redis, lane: int = 0) -> Flight | None:
+    """Return the claim in flight in a lane, None when there is none; raises RedisError or DatabaseError."""
+    reply = client.eval(SHOW, 2, keys.inflight(lane), keys.TAKEOVERS, HEAD)
     if not reply:
         return None
     batch, takeovers, *heads = reply
@@ -74,11 +82,11 @@ def flight(client: Redis) -> Flight | None:
     )
 
 
-def suspect(client: Redis, batch: UUID, ordinal: int | None = None) -> bool:
+def suspect(client: Redis, batch: UUID, ordinal: int | None = None, lane: int = 0) -> bool:
     """Have this claim taken message by message when it comes back, and one of them put aside as a dead letter.
 
     False when another claim is in flight by now. It comes back when its owner's session ends.
     """
     aside = "" if ordinal is None else str(ordinal)
-    answer = client.eval(SUSPECT, 3, keys.INFLIGHT, keys.TAKEOVERS, keys.CANARY, str(batch), SUSPICIOUS, aside)
-    return bool(answer)
+    names = (keys.inflight(lane), keys.TAKEOVERS, keys.canary(lane))
+    return bool(client.eval(SUSPECT, 3, *names, str(batch), SUSPICIOUS, aside))

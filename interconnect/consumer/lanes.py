@@ -23,6 +23,7 @@ from interconnect.hl7 import er7
 from interconnect.hl7.rejected import MessageRejected
 from vitals.events import Name
 
+MOST: Final = 32
 BARRIERS: Final = {*merges.HANDLERS, "ADT^A17", "ADT^A24", "ADT^A37", "ADT^A46", "ADT^A48"}
 
 # KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 batch id 2 owner's token 3 how many of the oldest stay in flight

@@ -28,11 +28,13 @@ STANDBY_SECONDS: Final = 0.5
 HUNG_SECONDS: Final = 15.0  # silence of an owner; a living one asks PostgreSQL something twice a second
 
 # l is the lock of a lane, a the session that holds it.
-OWNER: Final = """
+HELD: Final = """
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s AND l.objsubid = 2 AND l.granted
+WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objsubid = 2 AND l.granted
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+OWNER: Final = f"{HELD} AND l.objid = %s"
+SILENCE: Final = "extract(epoch FROM clock_timestamp() - greatest(a.state_change, a.query_start))::float"
 
 # The owner whose backend has waited for it, and not it for its backend, for so long. COPY waits within a statement.
 END_HUNG_OWNER: Final = f"""
@@ -135,14 +137,12 @@ class Owner(NamedTuple):
     silent_seconds: float
 
 
-def owner(lane: int = 0) -> Owner | None:
-    """Return who owns the lane, None when nobody does."""
-    silence = "extract(epoch FROM clock_timestamp() - greatest(a.state_change, a.query_start))::float"
+def owners() -> dict[int, Owner]:
+    """Return who owns which lane; nobody owns those that are left out."""
     with connection.cursor() as cursor:
-        columns = f"a.pid, coalesce(host(a.client_addr), ''), a.backend_start, {silence}"
-        cursor.execute(f"SELECT {columns} {OWNER}", [LOCK_CLASS, lane])
-        row = cursor.fetchone()
-    return Owner(*row) if row else None
+        columns = f"l.objid::int, a.pid, coalesce(host(a.client_addr), ''), a.backend_start, {SILENCE}"
+        cursor.execute(f"SELECT {columns} {HELD}", [LOCK_CLASS])
+        return {lane: Owner(*session) for lane, *session in cursor.fetchall()}
 
 
 def end_owner(lane: int = 0) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from epicops import keys
 from epicops.redis_client import queue_web_client
+from interconnect.consumer.lanes import current
 from interconnect.consumer.queue import opened
 from interconnect.wire.inbox import InboxMessage
 
@@ -14,7 +15,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 class Waiting(NamedTuple):
-    """A message on its way; `ahead` is how many the worker takes before it."""
+    """A message on its way; `ahead` is how many are taken before it, with lanes at most."""
 
     place: str
     ahead: int
@@ -36,8 +37,12 @@ def waiting() -> Iterator[Waiting]:
 
 def _in_order() -> Iterator[tuple[str, bytes]]:
     client = queue_web_client()
-    inflight: list[Any] = client.lrange(keys.INFLIGHT, 1, -1)  # 0 is the batch id
-    yield from (("in flight", opened(raw)) for raw in reversed(inflight))
+    number = current(client)
+    for lane in range(number + 1 if number > 1 else 1):
+        inflight: list[Any] = client.lrange(keys.inflight(lane), 1, -1)  # 0 is the batch id
+        yield from (("in flight", opened(raw)) for raw in reversed(inflight))
+        dealt: list[Any] = client.lrange(keys.lane(lane), -MAX_MESSAGES, -1) if lane else []
+        yield from ((f"in lane {lane}", opened(raw)) for raw in reversed(dealt))
     for start in range(0, MAX_MESSAGES, SLICE):
         newest_first: list[Any] = client.lrange(keys.QUEUE, -start - SLICE, -start - 1)
         yield from (("on the queue", opened(raw)) for raw in reversed(newest_first))

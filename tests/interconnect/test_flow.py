@@ -12,6 +12,7 @@ from django.urls import reverse
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
+from interconnect.consumer import lanes
 from interconnect.consumer.inflight import flight, suspect
 from interconnect.consumer.queue import InboundQueue, uuid7
 from interconnect.dlq.discard import discard
@@ -140,6 +141,30 @@ def test_an_order_for_another_claim_does_nothing(operator: Client) -> None:
     assert "Another claim is in flight by now" in shown
     assert not suspect(queue_client(), uuid7())
     assert not queue_client().exists(keys.TAKEOVERS)
+
+
+def test_each_lane_is_shown_and_together_they_are_what_is_in_flight(operator: Client) -> None:
+    push(*(oru(f"M{number}") for number in range(9)))
+    dealer = InboundQueue(queue_client(), "owner")
+    dealer.take_over()
+    dealt = dealer.claim(7)
+    assert dealt is not None
+    lanes.set_current(queue_client(), 2)
+    lanes.deal(dealer, dealt, [1, 2, 2, 2, 1])
+    second = InboundQueue(queue_client(), "owner of 2", lane=2)
+    second.take_over()
+    claimed = second.claim(2)
+    assert claimed is not None
+
+    account = reconcile(queue_client())
+    words = " ".join(operator.get(FLOW).content.decode().split())
+    order(operator, "quarantine", batch=claimed.id, ordinal=1)
+
+    assert account.lanes == ((0, 0), (2, 0), (1, 2))
+    assert (account.pushed, account.waiting, account.inflight, account.is_balanced) == (9, 4, 5, True)
+    assert "In flight in lane 2" in words
+    assert "<td>1</td><td>2</td>" in words
+    assert queue_client().hget(keys.canary(2), "aside:1") == b"1"
 
 
 def test_releasing_ends_the_owners_session_and_the_claim_comes_back(operator: Client, manage: Any) -> None:

@@ -13,12 +13,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
 from interconnect.consumer.lane_processes import LaneEnded, run_lanes
+from interconnect.consumer.lanes import MOST as MOST_LANES
 from interconnect.consumer.ownership import HUNG_SECONDS, TransactionPooling
 from interconnect.consumer.worker import Worker
 from interconnect.consumer.worker_metrics import serve_metrics
 
 OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
-MAX_LANES = 32
 MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
 
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             "--lanes",
             type=int,
             default=1,
-            choices=range(1, MAX_LANES + 1),
+            choices=range(1, MOST_LANES + 1),
             metavar="N",
             help="apply in N processes beside the one that deals out, each patient's messages in order (default 1)",
         )
