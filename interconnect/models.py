@@ -13,7 +13,7 @@ from interconnect.dlq.redrives import Redrive, RedriveItem, ReplayMode
 from interconnect.dlq.repairs import Repair
 from interconnect.dlq.revisions import Revision
 from interconnect.feed.feeds import Feed, FeedHour
-from interconnect.feed.sequences import FeedSequence
+from interconnect.feed.sequences import FeedSequence, GapDismissal
 from interconnect.finding.searches import MessageTokens, Search
 from interconnect.wire.http_senders import HttpSender
 from interconnect.wire.inbox import InboxMessage
@@ -28,6 +28,7 @@ __all__ = [
     "Feed",
     "FeedHour",
     "FeedSequence",
+    "GapDismissal",
     "HttpSender",
     "InboundMessage",
     "InboxMessage",

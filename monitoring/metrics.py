@@ -115,7 +115,8 @@ def of_totals(totals: Totals) -> Iterator[Value]:
 
 
 def of_feeds(at: datetime) -> Iterator[Value]:
-    feeds = list(Feed.objects.select_related("sequence").order_by("-last_seen_at")[:FEEDS])
+    known = Feed.objects.select_related("sequence").prefetch_related("dismissals")
+    feeds = list(known.order_by("-last_seen_at")[:FEEDS])
     quiet = silent(feeds, at)
     for feed in feeds:
         name = str(feed) if len(str(feed)) <= NAME else f"feed {feed.pk}"

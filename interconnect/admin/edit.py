@@ -16,10 +16,11 @@ from epicops.admin_site import operator
 from interconnect.admin.grid import NEW_PATH, NEW_VALUE, grid, overlaid
 from interconnect.admin.messages import message_panels
 from interconnect.admin.repairs import page_of
+from interconnect.dlq.changes import Change, changes, is_about_identity
 from interconnect.dlq.dead_letters import as_last_edited
 from interconnect.dlq.repair import attempt, keep
 from interconnect.dlq.repairs import Step, steps_between
-from interconnect.dlq.revisions import EDITABLE_BYTES, Change, as_bytes, as_text, changes, is_about_identity
+from interconnect.dlq.revisions import EDITABLE_BYTES, as_bytes, as_text
 from interconnect.dlq.second_look import consent_for
 from interconnect.models import DeadLetter, InboundMessage, Repair, Revision
 from interconnect.preview import forecast

@@ -4,19 +4,25 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.humanize.templatetags.humanize import intcomma, naturaltime
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, timestamp
+from audit.models import AuditEvent
+from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
 from interconnect.admin.rates import chart
 from interconnect.admin.sparkline import HOURS, sparkline
-from interconnect.feed.feeds import FeedHour
+from interconnect.feed.feeds import FeedHour, Gap
 from interconnect.feed.silence import HOUR, beginning, silent
 from interconnect.models import Feed, RefusedFrame
 
@@ -33,7 +39,11 @@ class FeedAdmin(ReadOnlyModelAdmin[Feed]):
     ordering = ("-last_seen_at",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Feed]:
-        return super().get_queryset(request).select_related("sequence")
+        return super().get_queryset(request).select_related("sequence").prefetch_related("dismissals")
+
+    def get_urls(self) -> list[URLPattern]:
+        dismiss = self.admin_site.admin_view(require_POST(self.dismiss))
+        return [path("<int:pk>/dismiss/", dismiss, name="interconnect_feed_dismiss"), *super().get_urls()]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Return the page with the state of its feeds: two queries, however long it is."""
@@ -56,9 +66,25 @@ class FeedAdmin(ReadOnlyModelAdmin[Feed]):
             "rates": drawn.rates[: -TABLE_HOURS - 1 : -1],
             "sequence": getattr(obj, "sequence", None),
             "gaps": gaps[:GAPS_SHOWN],
+            "may_dismiss": request.user.has_perm("interconnect.dismiss_gap"),
+            "dismissals": obj.dismissals.select_related("dismissed_by")[:GAPS_SHOWN],
             "missing": sum(gap.size for gap in gaps),
             "refused": refused[:REFUSED_SHOWN] if request.user.has_perm("interconnect.view_refusedframe") else [],
         }
+
+    def dismiss(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Count one gap as missing no longer, for a reason; then show the feed's page again."""
+        if not request.user.has_perm("interconnect.dismiss_gap"):
+            raise PermissionDenied
+        feed = get_object_or_404(Feed, pk=pk)
+        reason = request.POST.get("reason", "").strip()[:200]
+        gap = next((gap for gap in feed.gaps() if gap.name == request.POST.get("gap")), None)
+        if gap and reason:
+            _dismiss(request, feed, gap, reason)
+            messages.success(request, f"{gap.first} to {gap.last} count as missing no longer.")
+        else:
+            messages.error(request, "Choose a gap and say why: nothing was dismissed.")
+        return HttpResponseRedirect(reverse("admin:interconnect_feed_change", args=[pk]))
 
     @admin.display(description="sender")
     def sender(self, feed: Feed) -> str:
@@ -92,6 +118,21 @@ class FeedAdmin(ReadOnlyModelAdmin[Feed]):
     @admin.display(description="refused")
     def refused_frames(self, feed: Feed) -> str:
         return str(intcomma(feed.refused))
+
+
+@transaction.atomic
+def _dismiss(request: HttpRequest, feed: Feed, gap: Gap, reason: str) -> None:
+    person = operator(request)
+    feed.dismissals.create(**gap._asdict(), reason=reason, dismissed_by_id=person.pk)
+    AuditEvent.objects.record(
+        AuditEvent.Action.UPDATE,
+        "feed.gap-dismiss",
+        actor=person,
+        request=request,
+        object_type="feed",
+        object_id=feed.pk,
+        detail=gap._asdict(),
+    )
 
 
 def state(feed: Feed) -> SafeString:

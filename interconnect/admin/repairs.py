@@ -15,9 +15,9 @@ from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
 from interconnect.admin.preview import sample
 from interconnect.admin.redrive import redrive_letters
+from interconnect.dlq.changes import changes
 from interconnect.dlq.dead_letters import as_last_edited
 from interconnect.dlq.repair import attempt
-from interconnect.dlq.revisions import changes
 from interconnect.models import DeadLetter, DeadLetterQuerySet, FailureGroup, Repair
 from interconnect.preview import add_up, forecast
 

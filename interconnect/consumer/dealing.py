@@ -24,6 +24,7 @@ class Dealer:
         self._number = number
         self._take_through = take_through
         self._alone: Claim | None = None
+        self._has_passed = False  # at the last step, because it rested then
 
     @property
     def has_empty_lanes(self) -> bool:
@@ -31,8 +32,8 @@ class Dealer:
 
     @property
     def has_work(self) -> bool:
-        """Whether something waits for the lanes, or in them."""
-        return self._alone is not None or self.is_resting or not self.has_empty_lanes
+        """Whether something waits for the lanes, or in them, or may wait on the queue."""
+        return self._alone is not None or self.is_resting or self._has_passed or not self.has_empty_lanes
 
     def rest(self, *, wanted: bool) -> bool:
         """Deal nothing out for as long as somebody wants the lanes empty; return whether they are."""
@@ -52,6 +53,7 @@ class Dealer:
         return True
 
     def _deal(self, size: int) -> bool:
+        self._has_passed = self.is_resting
         claim = None if self.is_resting else self._queue.claim(size)
         if claim is None:
             return False

@@ -1,28 +1,32 @@
 """Replaying late: what newer messages have said meanwhile, and what a late one may still do."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from django.db.models import Q, QuerySet
 
 from interconnect.consumer.delivery import Delivery
-from interconnect.finding.mentions import mentioned
+from interconnect.finding.mentions import mentioned, visit_numbers
+from interconnect.finding.search import token
 from interconnect.hl7.er7 import peek_header
 from interconnect.models import InboundMessage, ReplayMode
 from vitals.present import changes_present
 
+VISIT_PATHS: Final = ("PV1-19", "PID-18")
+
 
 class Overtaken(NamedTuple):
-    """The newer messages of one that is replayed: how many, and the first of them."""
+    """The newer messages of one that is replayed: how many, of its visit or its patient, and the first of them."""
 
     number: int
+    whose: str
     first: Sequence[InboundMessage]
 
 
 def newer(letter: InboundMessage, raw: bytes) -> QuerySet[InboundMessage]:
-    """Return what of the same patient and kind (ADT, ORU) came later and was applied, the oldest first.
+    """Return what of the same kind (ADT, ORU) came later and was applied, the oldest first.
 
-    A replay counts as what it is a replay of.
+    It is of the same visit where the message names one, else of the same patient. A replay counts as what it replays.
     """
     origin = letter
     while origin.replay_of:
@@ -31,13 +35,16 @@ def newer(letter: InboundMessage, raw: bytes) -> QuerySet[InboundMessage]:
     kind = peek_header(raw).message_type.partition("^")[0]
     later = Q(replay_of=None, pk__gt=origin.pk) | Q(replay_of__gt=origin.pk)
     applied = InboundMessage.objects.filter(status=InboundMessage.Status.APPLIED, patient__in=patients)
+    if visits := visit_numbers(raw):
+        of_visit = [token(path, number) for path in VISIT_PATHS for number in visits]
+        applied = applied.filter(tokens__tokens__overlap=of_visit)
     return applied.filter(later, message_type__startswith=f"{kind}^").exclude(replay_of=letter.pk).order_by("pk")
 
 
 def overtaken(letter: InboundMessage, raw: bytes, shown: int) -> Overtaken:
     """Return what `newer` does, as a number and the first ones."""
     messages = newer(letter, raw).defer("raw")
-    return Overtaken(messages.count(), list(messages[:shown]))
+    return Overtaken(messages.count(), "visit" if visit_numbers(raw) else "patient", list(messages[:shown]))
 
 
 def respect(deliveries: Sequence[Delivery]) -> None:
@@ -49,5 +56,5 @@ def respect(deliveries: Sequence[Delivery]) -> None:
             delivery.skip("replayed for history only, and it would change the present")
         if delivery.mode == ReplayMode.SUPERSEDED:
             replayed = InboundMessage.objects.get(pk=delivery.replay_of or 0)
-            if number := newer(replayed, delivery.raw).count():
-                delivery.skip(f"superseded: {number} newer of this patient were applied")
+            if (late := overtaken(replayed, delivery.raw, shown=0)).number:
+                delivery.skip(f"superseded: {late.number} newer of this {late.whose} were applied")

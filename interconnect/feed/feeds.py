@@ -19,6 +19,11 @@ class Gap(NamedTuple):
         return self.last - self.first + 1
 
     @property
+    def name(self) -> str:
+        """What tells it from the feed's other gaps."""
+        return f"{self.first}-{self.last}-{self.at}"
+
+    @property
     def noticed_at(self) -> datetime:
         return datetime.fromtimestamp(self.at, UTC)
 
@@ -47,8 +52,9 @@ class Feed(models.Model):
         return " @ ".join(filter(None, (self.application, self.facility))) or "(no sender)"
 
     def gaps(self) -> list[Gap]:
-        """Return what is missing of the numbers it counts up, the oldest first; nothing before anybody looked."""
-        return self.sequence.missing() if hasattr(self, "sequence") else []
+        """Return what is missing of the numbers it counts up and nobody dismissed, the oldest first."""
+        missing = self.sequence.missing() if hasattr(self, "sequence") else []  # nobody has looked yet
+        return [gap for gap in missing if not any(known.covers(gap) for known in self.dismissals.all())]
 
 
 class FeedHour(models.Model):

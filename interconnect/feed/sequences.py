@@ -7,7 +7,9 @@ something else there: what they send counts as a sequence only once it has prove
 from collections.abc import Sequence
 from typing import Final
 
+from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
 from interconnect.feed.feeds import Feed, Gap
 
@@ -84,3 +86,27 @@ class FeedSequence(models.Model):
         kept = [gap for gap in self.gaps[-GAPS:] if now - gap[2] < KEPT] if self.is_proven else []
         self.settled = max(self.settled - (len(self.gaps) - len(kept)), 0)
         self.gaps = kept
+
+
+class GapDismissal(models.Model):
+    """Somebody knows why these numbers never came: they are no longer counted as missing."""
+
+    feed = models.ForeignKey(Feed, models.CASCADE, related_name="dismissals")
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+    at = models.BigIntegerField(help_text="When it was noticed, Unix time: numbers come again in later series")
+    reason = models.CharField(max_length=200, help_text="Never patient data")
+    dismissed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    dismissed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ()  # it is part of the feed's page
+        permissions = (("dismiss_gap", "Can dismiss gaps in a sender's numbers"),)
+
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
+
+    def covers(self, gap: Gap) -> bool:
+        """Whether the gap is this one, or what late messages have left of it."""
+        return self.at == gap.at and self.first <= gap.first and gap.last <= self.last

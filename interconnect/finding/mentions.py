@@ -20,6 +20,20 @@ def mentioned(raw: bytes) -> list[tuple[str, int]]:
         return []
 
 
+def visit_numbers(raw: bytes) -> set[str]:
+    """Return the number of the visit that a message names, and those of visits merged with it; else nothing."""
+    try:
+        message = parse(raw, fallback="latin-1")
+    except MessageRejected:
+        return set()
+    name = visit_number(message.first("PV1"), 19) or visit_number(message.first("PID"), 18)
+    if name is None:
+        return set()
+    visits = Visit.objects.filter(number=name[0], authority=name[1]).values(visit=Coalesce("merged_into", "pk"))
+    same = Visit.objects.filter(Q(pk__in=visits) | Q(merged_into__in=visits))
+    return {name[0], *same.values_list("number", flat=True)}
+
+
 def _mentioned(message: Message) -> Iterator[tuple[str, int]]:
     pid, pv1 = message.first("PID"), message.first("PV1")
     if pid:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from audit.models import AuditEvent
 from interconnect.admin.grid import MAX_CELLS
-from interconnect.dlq.revisions import as_bytes, as_text, changes
+from interconnect.dlq.changes import changes
+from interconnect.dlq.revisions import as_bytes, as_text
 from interconnect.models import DeadLetter, InboundMessage, Revision
 from tests.builders import adt, drain, push
 from tests.interconnect.test_admin import HOSTILE, change_url, deliver, page, text
@@ -208,5 +209,21 @@ def test_changes_name_fields_as_hl7_does() -> None:
     assert [(each.path, each.name, each.before, each.after) for each in changes(before, after)] == [
         ("MSH[1]-4", "Sending Facility", "B", "C"),
         ("OBX[2]-3", "Observation Identifier", "6", "8310-5"),
-        ("NTE", "segment added", "", "NTE|2"),
+        ("NTE[2]", "segment", "", "NTE"),
+        ("NTE[2]-1", "", "", "2"),
+    ]
+
+
+def test_segments_stay_beside_their_like_where_others_come_and_go() -> None:
+    before = b"MSH|^~\\&|A\rPID|1||1\rPV1|1|I|MED\rOBX|1|NM|a\rNTE|1|gone"
+    after = b"MSH|^~\\&|A\rPID|1||2\rPD1|||new\rPV1|1|I|SUR\rOBX|1|NM|a"
+
+    assert [(each.segment, each.path, each.before, each.after) for each in changes(before, after)] == [
+        ("PID[1]", "PID[1]-3", "1", "2"),
+        ("PD1[1], added", "PD1[1]", "", "PD1"),
+        ("PD1[1], added", "PD1[1]-3", "", "new"),
+        ("PV1[1]", "PV1[1]-3", "MED", "SUR"),
+        ("NTE[1], removed", "NTE[1]", "NTE", ""),
+        ("NTE[1], removed", "NTE[1]-1", "1", ""),
+        ("NTE[1], removed", "NTE[1]-2", "gone", ""),
     ]

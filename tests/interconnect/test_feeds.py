@@ -71,7 +71,7 @@ def test_the_list_takes_a_fixed_number_of_queries(
         made = make_feed(days=2, per_hour=9, silent_for=timedelta(hours=9), now=timezone.now())
         Feed.objects.filter(pk=made.pk).update(application=f"LAB{number}")
 
-    with django_assert_num_queries(5):  # user, count, feeds, recent hours, silence
+    with django_assert_num_queries(6):  # user, count, feeds, recent hours, silence
         assert "LAB4" in client.get("/admin/interconnect/feed/").content.decode()
 
 

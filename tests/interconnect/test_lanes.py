@@ -9,6 +9,7 @@ import pytest
 from epicops import keys
 from epicops.redis_client import queue_client
 from interconnect.consumer import lanes
+from interconnect.consumer.dealing import Dealer
 from interconnect.consumer.queue import InboundQueue
 from interconnect.models import Batch, InboundMessage, Pause
 from interconnect.reconciliation import reconcile
@@ -119,6 +120,16 @@ def test_a_claim_that_was_committed_is_not_dealt_out(queue: InboundQueue, manage
 
     assert manage("consume_interconnect", "--lanes", "2", "--drain").wait(60) == 0
     assert not InboundMessage.objects.exists()
+
+
+def test_who_rested_does_not_take_the_queue_for_empty(queue: InboundQueue) -> None:
+    dealer = Dealer(queue, 2, lambda _queue, _claim: None)
+    push(oru())
+    dealer.rest(wanted=True)
+    dealer.step(10)
+    dealer.rest(wanted=False)
+
+    assert dealer.has_work
 
 
 def test_held_messages_are_released_between_the_lanes(manage: Callable[..., ManageProcess]) -> None:

@@ -3,10 +3,11 @@
 import pytest
 from django.test import Client
 
+from interconnect.dlq.lateness import newer
 from interconnect.dlq.redrive import start, step
 from interconnect.models import DeadLetter, InboundMessage, Redrive, Revision
 from sessions_app.models import User
-from tests.builders import adt, drain, oru, push
+from tests.builders import adt, drain, merge, oru, push
 from tests.interconnect.test_admin import replay
 from tests.operators import VIEW, staff
 from vitals.models import Stay
@@ -47,7 +48,7 @@ def test_the_newer_messages_are_named_before_a_replay(sam: User, client: Client)
 
     asked = " ".join(replay(client, letter).content.decode().split())
 
-    assert "<strong>2 newer</strong> of the same patient were applied meanwhile" in asked
+    assert "<strong>2 newer</strong> of the same visit were applied meanwhile" in asked
     assert asked.index("ADT^A02, ") < asked.index("ADT^A08, ")
 
 
@@ -87,9 +88,35 @@ def test_superseded_is_skipped_when_newer_ones_were_applied(sam: User, client: C
     replay(client, letter, post="yes", mode="superseded")
     drain()
 
-    assert outcome() == ("skipped", "superseded: 1 newer of this patient were applied")
+    assert outcome() == ("skipped", "superseded: 1 newer of this visit were applied")
     assert DeadLetter.objects.get().state == "resolved"
     assert Stay.objects.count() == 2
+
+
+def test_what_came_for_another_visit_is_not_newer(sam: User) -> None:
+    push(adt("A01"))
+    letter = dead(sam, 10, bed="428")
+    push(adt("A01", minutes=20, bed="429", visit="another"))
+    drain()
+
+    assert not newer(letter.message, bytes(letter.message.raw)).exists()
+
+
+def test_the_numbers_of_a_merged_visit_are_one_visit(sam: User) -> None:
+    push(adt("A01", visit="old"), adt("A02", minutes=5, bed="", visit="old"), adt("A02", minutes=20, visit="new"))
+    push(merge("A42", "00427013", "00427013", visit="new", old_visit="old", minutes=30))
+    drain()
+    letter = DeadLetter.objects.get()
+
+    assert newer(letter.message, bytes(letter.message.raw)).count() == 2
+
+
+def test_without_a_visit_it_is_what_came_for_the_patient(sam: User) -> None:
+    push(adt("A01"), oru(minutes=5, hr="fast"), oru(minutes=10))
+    drain()
+    letter = DeadLetter.objects.get()
+
+    assert newer(letter.message, bytes(letter.message.raw)).count() == 1
 
 
 def test_superseded_is_applied_when_nothing_newer_was(sam: User) -> None:

@@ -111,6 +111,7 @@ ADDRESSES = {
     ("GET", "inboundmessage_history"): ACTORS,
     ("GET", "feed_changelist"): EVERYBODY,
     ("GET", "feed_change"): EVERYBODY,
+    ("POST", "feed_dismiss"): ACTORS,
     ("GET", "feed_add"): set[str](),
     ("GET", "feed_delete"): set[str](),
     ("GET", "feed_history"): EVERYBODY,

@@ -6,11 +6,15 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.db.models import F
+from django.test import Client
+from django.urls import reverse
 
+from audit.models import AuditEvent
 from interconnect.feed.feeds import Gap
 from interconnect.feed.sequence_scan import scan
 from interconnect.models import Feed, FeedSequence, InboundMessage
 from tests.builders import drain, push
+from tests.operators import staff
 
 NOW = 1_800_000_000
 
@@ -108,3 +112,30 @@ def test_the_monitor_looks_for_gaps() -> None:
     call_command("run_monitor", "--once")
 
     assert [(gap.first, gap.last) for gap in Feed.objects.get().gaps()] == [(150, 151)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_gap_that_somebody_can_explain_is_dismissed_and_the_others_stay(client: Client) -> None:
+    push(*map(numbered, [*range(100, 150), 152, *range(160, 170)]))
+    drain()
+    settle()
+    scan()
+    feed = Feed.objects.get()
+    first, second = feed.gaps()
+    client.force_login(staff("ola", "view_feed", "dismiss_gap"))
+    page = reverse("admin:interconnect_feed_change", args=[feed.pk])
+    dismiss = reverse("admin:interconnect_feed_dismiss", args=[feed.pk])
+
+    client.post(dismiss, {"gap": second.name, "reason": ""})
+    client.post(dismiss, {"gap": first.name, "reason": "the sender was reset"})
+    push(numbered(150))
+    drain()
+    settle()
+    scan()
+
+    assert Feed.objects.get().gaps() == [second]
+    shown = client.get(page).content.decode()
+    assert "the sender was reset" in shown
+    assert "7 missing of" in shown
+    event = AuditEvent.objects.get(code="feed.gap-dismiss")
+    assert event.detail == {"first": 150, "last": 151, "at": first.at}
