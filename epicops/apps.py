@@ -1,7 +1,14 @@
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.core.checks import Tags, register
+
+from epicops.checks import at_rest
 
 
 class AdminConfig(DjangoAdminConfig):
     """Django's admin with our site in place of the default one."""
 
     default_site = "epicops.admin_site.OpsAdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        register(at_rest, Tags.security, deploy=True)

@@ -1,14 +1,16 @@
-"""Writing many rows at once, in the transaction at hand."""
+"""Many rows at once."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.db import DataError, connection, models
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 from psycopg.types.datetime import TimestamptzLoader
+
+T = TypeVar("T")
 
 SEPARATOR: Final = "\0"
 COPIED_AT_ONCE: Final = 1000  # rows
@@ -16,7 +18,10 @@ COPY_ESCAPES: Final = (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r"
 
 
 def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """COPY rows into the model's table: several times faster than bulk_create, and without save() or signals."""
+    """COPY rows into the model's table, in the transaction at hand: several times faster than bulk_create.
+
+    Without save() or signals.
+    """
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(model._meta.db_table),
         sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -91,3 +96,10 @@ def _copy_column(values: Sequence[Any]) -> Sequence[str]:
         if character in text:
             text = text.replace(character, escape)
     return text.split(SEPARATOR)
+
+
+def chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the rows in lists of `size`, the last one shorter."""
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -2,8 +2,8 @@
 
 A sealed value is `v1:`, the key's id in 4 bytes, the day in 4, a nonce of 12, and the ciphertext with its tag of 16.
 Each day has its own key, derived from the ring's: random nonces are safe for 2**32 values of one key. `family`
-(message, vitals) is authenticated, so that a value cannot pass for one of another family. Values without the mark are
-plain and pass as they are: other systems push plain text.
+(message, vitals, session, refused) is authenticated, so that a value cannot pass for one of another family. Values
+without the mark are plain and pass as they are: other systems push plain text.
 """
 
 import base64
@@ -29,6 +29,7 @@ NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
 HEADER: Final = len(MARK) + ID_BYTES + DAY_BYTES
 DAY_SECONDS: Final = 86_400
+TEXT_MARK: Final = base64.b64encode(MARK).decode()  # how a sealed text begins
 
 
 class SealBroken(Exception):  # noqa: N818  named for the state
@@ -100,6 +101,22 @@ def ring() -> KeyRing:
     return _ring(settings.EPICOPS_SEALING_KEYS)
 
 
+def seal_text(text: str, family: str) -> str:
+    """Return the text sealed, in base64; as it is when the ring is empty."""
+    sealed = ring().seal(text.encode(), family)
+    return base64.b64encode(sealed).decode() if is_sealed(sealed) else text
+
+
+def open_text(text: str, family: str) -> str:
+    """Return what `seal_text` was given; raise SealBroken for what cannot be opened."""
+    if not text.startswith(TEXT_MARK):
+        return text
+    try:
+        return ring().open(base64.b64decode(text, validate=True), family).decode()
+    except ValueError:
+        raise SealBroken("the value was changed") from None
+
+
 def is_sealed(value: bytes) -> bool:
     return value.startswith(MARK)
 
@@ -107,3 +124,9 @@ def is_sealed(value: bytes) -> bool:
 def key_id(value: bytes) -> str:
     """Return the id of the key a value is sealed under, or "plain"."""
     return value[len(MARK) :][:ID_BYTES].decode("latin-1") if is_sealed(value) else "plain"
+
+
+def key_id_of_text(text: str) -> str:
+    """Return the id of the key that `seal_text` used, or "plain"."""
+    head = text[: 4 * (len(MARK) + ID_BYTES)]  # whole groups of base64, and enough of them
+    return key_id(base64.b64decode(head)) if text.startswith(TEXT_MARK) else "plain"

@@ -72,8 +72,8 @@ DATABASES = {"default": database(secret("DATABASE_URL"))}
 DATABASES["sessions"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-
 EPICOPS_SEALING_KEYS = optional_secret("SEALING_KEYS")
+EPICOPS_ENCRYPTED_VOLUME = env.bool("ENCRYPTED_VOLUME", False)  # what is on the servers' disks is encrypted there
 
 EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")

@@ -15,7 +15,7 @@ from monitoring.metrics import EVICTION
 MESSAGES: Final = "No message is lost"
 SESSIONS: Final = "Sessions end after 30 minutes, not before"
 FRESHNESS: Final = "Vitals are at most 60 s old"
-ENCRYPTION: Final = "Nothing travels in the clear"
+ENCRYPTION: Final = "Nothing travels or rests in the clear"
 AVAILABILITY: Final = "A lost Redis server is replaced"
 AUDIT: Final = "Everything is on record"
 
@@ -116,6 +116,9 @@ def of_settings() -> Iterator[Finding]:
     for role in ROLES:
         url: str = getattr(settings, f"EPICOPS_REDIS_{role.upper()}_URL")
         yield Finding(ENCRYPTION, f"Redis {role} is reached by TLS or on this host", is_private(url), "use rediss://")
+    is_encrypted = bool(settings.EPICOPS_SEALING_KEYS) or settings.EPICOPS_ENCRYPTED_VOLUME
+    why = "set EPICOPS_SEALING_KEYS, or EPICOPS_ENCRYPTED_VOLUME=1 where Redis' volumes are encrypted"
+    yield Finding(ENCRYPTION, "what Redis writes to disk is encrypted", is_encrypted, why)
     yield Finding(ENCRYPTION, "EPICOPS_DEBUG is off", not settings.DEBUG, "it allows plain HTTP")
     has_key = bool(settings.EPICOPS_AUDIT_KEY)
     yield Finding(AUDIT, "EPICOPS_AUDIT_KEY is set", has_key, "a new signing key would end verification")

@@ -5,10 +5,9 @@ Sessions go on while they are compared. What differs is looked at again, and cou
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from itertools import islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Count
 from django.db.models.functions import Now
@@ -16,13 +15,12 @@ from django.utils.timezone import now
 
 from audit.models import AuditEvent
 from epicops import keys
+from epicops.bulk import chunks
 from epicops.redis_client import sessions_client
 from sessions_app.ids import is_session_id, key_hash
 from sessions_app.live import LIVE, Reason, ids
 from sessions_app.models import SessionRecord
 from sessions_app.stores import CHECKPOINT_MS
-
-T = TypeVar("T")
 
 CHUNK: Final = 500
 AGAIN: Final = 1.0  # seconds; a write is through both stores by then
@@ -57,7 +55,7 @@ def compare() -> Iterator[Difference]:
 def from_registry() -> Iterator[Difference]:
     """Compare each live row with its hash."""
     records = LIVE.annotate(read_at=Now()).iterator(CHUNK)
-    for chunk in chunks(records):
+    for chunk in chunks(records, CHUNK):
         redis = sessions_client()
         pipeline = redis.pipeline(transaction=False)
         for session_id in ids(chunk):
@@ -90,7 +88,7 @@ def faults(record: Any, values: list[bytes | None], ttl: int, clock: int) -> Ite
 
 def from_redis() -> Iterator[Difference]:
     """Look for hashes of sessions that are not alive, and for keys that are no sessions."""
-    for chunk in chunks(sessions_client().scan_iter("session:*", count=CHUNK)):
+    for chunk in chunks(sessions_client().scan_iter("session:*", count=CHUNK), CHUNK):
         names = [key.decode(errors="replace").removeprefix("session:") for key in chunk]
         yield from (Difference("key that is no session", "") for name in names if not is_session_id(name))
         hashes = {key_hash(name) for name in names if is_session_id(name)}
@@ -106,14 +104,8 @@ def from_audit() -> Iterator[Difference]:
     """Look for expiries that are not on record exactly once."""
     recently = now() - timedelta(days=1)
     ended = SessionRecord.objects.filter(end_reason__in=(Reason.IDLE, Reason.ABSOLUTE), ended_at__gt=recently)
-    for chunk in chunks(ended.values_list("pk", "handle").iterator(CHUNK)):
+    for chunk in chunks(ended.values_list("pk", "handle").iterator(CHUNK), CHUNK):
         events = AuditEvent.objects.filter(code="session.end", object_type="session").order_by()
         handles = [handle for _, handle in chunk]
         counted = dict(events.filter(object_id__in=handles).values_list("object_id").annotate(Count("pk")))
         yield from (Difference("expiry not on record once", pk) for pk, handle in chunk if counted.get(handle) != 1)
-
-
-def chunks(rows: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk

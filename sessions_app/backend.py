@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
+from epicops.crypto import SealBroken, open_text, seal_text
 from epicops.portal import policy
 from sessions_app import stores
 from sessions_app.held import CLEAR, Conflict, Draft, Held, merge
@@ -23,6 +24,7 @@ __all__ = ["SessionStore", "SessionsUnavailable"]
 CREATE_TRIES: Final = 10
 MERGE_TRIES: Final = 200  # each lost try is somebody else's write, so a hundred at once all get through
 EMPTY: Final = "e30:"  # an encoded {}
+FAMILY: Final = "session"  # of sealed values
 MERGE_PAUSE: Final = 0.01  # seconds at most, so that the many do not meet again
 
 
@@ -41,6 +43,13 @@ class SessionStore(SessionBase):
         self.is_activity: Callable[[], bool] = bool  # the middleware knows; by itself, looking is no activity
         self.end_reason = "logout"
         self._known_base: dict[str, Any] | None = None
+
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        """Return the signed data, sealed where the settings have a key ring."""
+        return seal_text(super().encode(session_dict), FAMILY)
+
+    def decode(self, session_data: str) -> dict[str, Any]:  # type: ignore[override]  # the stores hold texts only
+        return self._visible(session_data, {})
 
     def load(self) -> dict[str, Any]:
         """Return the session's data, or an empty dict and no key where there is none."""
@@ -164,11 +173,15 @@ class SessionStore(SessionBase):
         self._known_base = self._copy(data)
 
     def _visible(self, data: str, clear: Mapping[str, str]) -> dict[str, Any]:
-        decoded = self.decode(data)
-        if not decoded and not data.startswith(EMPTY):  # the signature is wrong: what stands beside it counts no more
+        try:
+            signed = open_text(data, FAMILY)
+        except SealBroken:
+            return {}
+        decoded = super().decode(signed)
+        if not decoded and not signed.startswith(EMPTY):  # the signature is wrong: what stands beside it counts no more
             return {}
         return decoded | {name: value for name, value in clear.items() if value}
 
     def _copy(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a load would return: nested values are not shared with the session."""
-        return self.decode(self.encode(dict(data)))
+        return super().decode(super().encode(dict(data)))

@@ -6,7 +6,6 @@ NSDI 2013) with a version. Either is enough while Redis keeps its data; an evict
 fill is refused.
 """
 
-import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -65,8 +64,8 @@ def client() -> Redis:
 
 
 def decode(raw: bytes) -> Document:
-    """Return the document in a cached value; raise ValueError for anything else."""
-    document = json.loads(raw)
+    """Return the document in a cached value, sealed or plain; raise ValueError for anything else."""
+    document = _serializer.loads(raw)
     if not isinstance(document, dict):
         raise ValueError  # noqa: TRY004  one error for every kind of poison
     return document

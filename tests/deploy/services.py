@@ -56,6 +56,7 @@ class Services:
         self.stack = Stack(root / "stack")
         self.etc = root / "etc"
         self.backups = root / "backups"
+        self._settings = ""  # epicops.env as it was installed
         programs = root / "bin"
         for folder in (self.etc, programs):
             folder.mkdir()
@@ -73,7 +74,7 @@ class Services:
             subprocess.run(manage("shell", "-c", ADD_OPERATOR), env=os.environ | settings, check=True)
             self._execute(f"ALTER DATABASE {DATABASE} RENAME TO {UNUSED}", f"CREATE DATABASE {DATABASE}")
         settings["EPICOPS_LOG_LEVEL"] = "ERROR"
-        (self.etc / "epicops.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        self._settings = "".join(f"{name}={value}\n" for name, value in settings.items())
         (self.etc / "admin.env").touch()
         (self.etc / "tier.sh").write_text(self._redis() + manage_shell(PurePosixPath(self.etc)))
 
@@ -88,6 +89,7 @@ class Services:
         self._execute(f"DROP DATABASE {DATABASE} WITH (FORCE)", f"CREATE DATABASE {DATABASE} TEMPLATE {UNUSED}")
         for server in (self.stack.sessions, self.stack.queue, self.stack.cache):
             connect(server.url).flushall()
+        (self.etc / "epicops.env").write_text(self._settings)
         shutil.rmtree(self.backups, ignore_errors=True)
         self.backups.mkdir()
 

@@ -1,28 +1,21 @@
-"""Sealing, and a canary: a patient's name in whatever Redis writes to disk."""
-
-import base64
-import json
-import time
+"""Sealing: what a key ring opens and refuses, and how values that are sealed are used."""
 
 import pytest
 from django.conf import LazySettings
-from django.core.management import call_command
 from django_redis import get_redis_connection
 
 from epicops import crypto, keys
 from epicops.crypto import KeyRing, SealBroken
-from epicops.embedded.stack import Stack
-from epicops.redis_client import queue_client
+from epicops.redis_client import sessions_client
 from interconnect.models import DeadLetter, InboundMessage, InboxMessage
 from interconnect.wire import inbox
 from interconnect.wire import push as door
+from sessions_app.backend import SessionStore
 from tests.builders import adt, drain, oru, push
-
-CANARY = "ZZCANARY"
-OLD, NEW = (base64.b64encode(letter * 32).decode() for letter in (b"o", b"n"))
-RING = json.dumps({"primary": "k001", "keys": {"k001": OLD}})
-ROTATED = json.dumps({"primary": "k002", "keys": {"k001": OLD, "k002": NEW}})
-WITHOUT_OLD = json.dumps({"primary": "k002", "keys": {"k002": NEW}})
+from tests.factories import bed
+from tests.sealing import CANARY, OLD, RING, ROTATED, WITHOUT_OLD, forms, knock, session
+from vitals.cache import read_shared
+from vitals.documents import Source
 
 
 @pytest.fixture
@@ -97,62 +90,6 @@ def test_a_wrong_ring_is_refused_without_being_quoted(text: str) -> None:
     assert "aHVu" not in str(caught.value)
 
 
-def knock(*messages: bytes) -> None:
-    """Send messages through a door's push."""
-    door.push(queue_client(), door.sealed(messages))
-
-
-def forms(text: str) -> list[bytes]:
-    """How a text could lie on a disk: plain, UTF-16, hex and base64 at each of its three alignments."""
-    raw = text.encode()
-    shifted = [base64.b64encode(b"x" * shift + raw)[4 if shift else 0 : -4] for shift in range(3)]
-    return [raw, text.encode("utf-16-le"), text.encode("utf-16-be"), raw.hex().encode(), *shifted]
-
-
-def on_disk(stack: Stack) -> list[str]:
-    """The files of the Redis servers that hold the canary in any form, before and after they are rewritten."""
-    found = with_canary(stack)
-    for client in (queue_client(), get_redis_connection("default")):
-        client.bgrewriteaof() if client is queue_client() else client.save()
-    while queue_client().info("persistence")["aof_rewrite_in_progress"]:
-        time.sleep(0.02)
-    return found + with_canary(stack)
-
-
-def with_canary(stack: Stack) -> list[str]:
-    paths = [path for server in (stack.queue, stack.sessions, stack.cache) for path in server.data.rglob("*")]
-    logs = [server.log for server in stack.servers]
-    files = {path: path.read_bytes() for path in [*paths, *logs] if path.is_file()}
-    return [str(path) for path, content in files.items() for form in forms(CANARY) if form in content]
-
-
-def every_path() -> None:
-    """A patient admitted, measured, rejected into the dead-letter list, and waiting in the queue."""
-    bad = adt("A01", mrn="", family=CANARY)
-    knock(adt("A01", family=CANARY), oru(hr=81), bad)
-    drain()
-    knock(adt("A02", family=CANARY, minutes=5))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_no_patient_reaches_redis_in_clear(
-    stack: Stack, sealed: LazySettings, capfd: pytest.CaptureFixture[str]
-) -> None:
-    every_path()
-
-    assert DeadLetter.objects.count() == 1
-    assert queue_client().llen(keys.QUEUE) == queue_client().llen(keys.DLQ) == 1
-    assert on_disk(stack) == []
-    assert CANARY not in "".join(capfd.readouterr())
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_same_search_finds_it_without_sealing(stack: Stack) -> None:
-    every_path()
-
-    assert on_disk(stack)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_plain_and_sealed_senders_share_the_queue_in_order(sealed: LazySettings) -> None:
     push(adt("A01"))
@@ -177,26 +114,6 @@ def test_what_waits_in_the_inbox_is_sealed_once_and_applied(sealed: LazySettings
 
 
 @pytest.mark.django_db(transaction=True)
-def test_verify_encryption_tells_plain_from_sealed(sealed: LazySettings, capsys: pytest.CaptureFixture[str]) -> None:
-    every_path()
-    inbox.keep(door.sealed([adt("A03")]))
-    call_command("verify_encryption")
-    assert json.loads(capsys.readouterr().out) == {
-        "inbox": {"k001": 1},
-        "queue": {"k001": 1},
-        "dlq": {"k001": 1},
-        "vitals": {"k001": 1},
-    }
-
-    push(adt("A01"))
-    with pytest.raises(SystemExit) as ended:
-        call_command("verify_encryption")
-
-    assert ended.value.code == 1
-    assert json.loads(capsys.readouterr().out)["queue"] == {"plain": 1, "k001": 1}
-
-
-@pytest.mark.django_db(transaction=True)
 def test_a_message_whose_key_is_gone_becomes_a_dead_letter(sealed: LazySettings) -> None:
     knock(adt("A01"))
     sealed.EPICOPS_SEALING_KEYS = WITHOUT_OLD
@@ -207,6 +124,28 @@ def test_a_message_whose_key_is_gone_becomes_a_dead_letter(sealed: LazySettings)
     assert bytes(InboundMessage.objects.get().raw).startswith(crypto.MARK)
 
 
-def test_forms_find_what_they_look_for() -> None:
-    for shift in range(3):
-        assert any(form in base64.b64encode(b"y" * shift + f"{CANARY}^AMAKA".encode()) for form in forms(CANARY)[4:])
+@pytest.mark.django_db(transaction=True)
+def test_sealed_sessions_show_their_role_and_hide_the_rest(sealed: LazySettings) -> None:
+    login = session(note=CANARY)
+
+    stored = sessions_client().hgetall(keys.session(login))
+    assert stored[b"role"] == b"nurse"
+    assert not any(form in stored[b"data"] for form in forms(CANARY))
+    assert SessionStore(login)["note"] == CANARY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_whose_key_is_gone_is_nobodys(sealed: LazySettings) -> None:
+    login = session()
+    sealed.EPICOPS_SEALING_KEYS = WITHOUT_OLD
+
+    assert SessionStore(login).load() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sealed_vitals_are_read_from_the_cache(sealed: LazySettings) -> None:
+    ward_bed = bed()
+    read_shared([ward_bed])
+
+    assert read_shared([ward_bed])[ward_bed.pk].source == Source.CACHE
+    assert 0 < get_redis_connection("default").ttl(keys.vitals(ward_bed.key)) <= 60
