@@ -28,7 +28,7 @@ ROLES: Final = {
     MYCHART: frozenset({"patient"}),
 }
 DOORS: Final = {HYPERSPACE: "sessions:login", MYCHART: "sessions:mychart-login", OPERATIONS: "admin:login"}
-HOMES: Final = {HYPERSPACE: "hyperspace:units", MYCHART: "mychart:vitals"}
+HOMES: Final = {HYPERSPACE: "hyperspace:units", MYCHART: "mychart:vitals", OPERATIONS: "admin:index"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,8 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="hyperspace:units"), name="home"),
     path("hyperspace/", include("vitals.urls")),  # first: boards and dashboards ask all the time
     path("admin/", include("sessions_app.operator_urls")),  # ahead of the admin's own doors
     path("", include("monitoring.urls")),

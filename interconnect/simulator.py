@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from interconnect.sample_messages import Person, Place, Reading, adt, oru, spoil, timestamp
-from vitals.demo import FACILITY, WARDS
+from vitals.demo import FACILITY, WARDS, Inpatient
 from vitals.models import Stay
 
 Clock = Callable[[], datetime]
@@ -106,14 +106,23 @@ def places(beds: int) -> list[Place]:
 
 
 class Hospital:
-    """Messages of one hospital; the same seed and clock give the same ones."""
+    """Messages of one hospital; the same seed and clock give the same ones. `expected` is the first to be admitted."""
 
-    def __init__(self, *, seed: int, beds: int = 32, bad_percent: float = 0.0, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        beds: int = 32,
+        bad_percent: float = 0.0,
+        clock: Clock = utc_now,
+        expected: Inpatient | None = None,
+    ) -> None:
         self._random = Random(seed)  # noqa: S311  a simulation
         self._clock = clock
         self._bad_share = bad_percent / 100
         self._free = places(beds)
         self._patients: list[Patient] = []
+        self._expected = expected
         self._normal = max(1, round(beds * OCCUPANCY))
         self._is_open = False  # once the first patients are in
         self._turns = itertools.count()
@@ -193,7 +202,9 @@ class Hospital:
         sex = self._random.choice("FM")
         born = date(1930, 1, 1) + timedelta(days=self._random.randrange(28_000))
         names = self._random.choice(FAMILIES), self._random.choice(GIVEN[sex])
-        return Person(f"{number:08}", f"V{number:09}", *names, born, sex)
+        mrn, family, given, born, sex = self._expected or Inpatient(f"{number:08}", *names, born, sex)
+        self._expected = None
+        return Person(mrn, f"V{number:09}", family, given, born, sex)
 
 
 def generate(count: int, *, seed: int = 1, beds: int = 32, start: datetime | None = None) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from interconnect.feed.silence import silent
 from interconnect.models import Feed
 from monitoring.health import ROLES, answer
 from monitoring.status import Queue, Status, Totals, status
+from sessions_app.models import SessionRecord
 from sessions_app.trust import trust
 
 FEEDS: Final = 200  # the latest to be heard of: senders choose their names, and each is a time series
@@ -48,6 +49,10 @@ METRICS: Final = {  # docs/monitoring.md has each of them; a test compares
     "epicops_feed_silent": Spec(GAUGE, "feed", "1 when messages should have come, by the same hours of earlier weeks"),
     "epicops_feed_missing_numbers": Spec(GAUGE, "feed", "Numbers it left out in the last 30 days"),
     "epicops_sessions_fallback": Spec(GAUGE, "", "1 while PostgreSQL serves the sessions, because Redis is away"),
+    "epicops_sessions_live": Spec(GAUGE, "portal", "Sessions that have not ended, by the registry"),
+    "epicops_sessions_next_end_seconds": Spec(
+        GAUGE, "portal", "Time until the first of them ends unless somebody uses it; up to a minute early"
+    ),
     "epicops_redis_memory_used_bytes": Spec(GAUGE, "role", "used_memory"),
     "epicops_redis_memory_max_bytes": Spec(GAUGE, "role", "maxmemory; left out where there is no limit"),
     "epicops_redis_memory_ratio": Spec(GAUGE, "role", "used_memory / maxmemory; left out where there is no limit"),
@@ -93,6 +98,7 @@ def values() -> Iterator[Value]:
     if now.totals:
         yield from of_totals(now.totals)
         yield from of_feeds(now.at)
+        yield from of_sessions()
     for role, client in ROLES.items():
         if info := answer(client().info):
             yield from of_server(role, info)
@@ -126,6 +132,12 @@ def of_feeds(at: datetime) -> Iterator[Value]:
         yield "epicops_feed_last_message_age_seconds", name, (at - feed.last_seen_at).total_seconds()
         yield "epicops_feed_silent", name, float(feed.pk in quiet)
         yield "epicops_feed_missing_numbers", name, sum(gap.size for gap in feed.gaps())
+
+
+def of_sessions() -> Iterator[Value]:
+    for portal, number, seconds in SessionRecord.objects.by_portal():
+        yield "epicops_sessions_live", portal or "none", number
+        yield "epicops_sessions_next_end_seconds", portal or "none", seconds
 
 
 def of_server(role: str, info: dict[str, Any]) -> Iterator[Value]:

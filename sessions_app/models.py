@@ -5,8 +5,9 @@ from typing import Self
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Cast, Now
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, Value
+from django.db.models.functions import Cast, Least, Now
+from django.utils.timezone import now
 
 
 class User(AbstractUser):
@@ -22,6 +23,15 @@ class User(AbstractUser):
     role = models.CharField(max_length=20, choices=Role, blank=True, help_text="Empty: the admin is the only entrance")
     department = models.CharField(max_length=60, blank=True, help_text="For example emergency")
     has_second_factor = models.BooleanField("second factor", default=False, editable=False)
+
+
+class SessionQuerySet(models.QuerySet["SessionRecord"]):
+    def by_portal(self) -> list[tuple[str, int, float]]:
+        """Return each portal's live sessions, and the seconds until the first of them ends unless it is used."""
+        unused = F("last_activity") + F("idle") * Value(timedelta(milliseconds=1), models.DurationField())
+        soonest = Min(Least(unused, "deadline", output_field=models.DateTimeField()))
+        live = self.filter(ended_at=None).order_by().values_list("portal").annotate(number=Count("pk"), soonest=soonest)
+        return [(portal, number, max((end - now()).total_seconds(), 0.0)) for portal, number, end in live]
 
 
 class SessionRecord(models.Model):
@@ -66,6 +76,8 @@ class SessionRecord(models.Model):
     end_reason = models.CharField(max_length=20, choices=Reason, blank=True)
     ended_by = models.CharField(max_length=150, blank=True)
     is_cleared = models.BooleanField(default=False, editable=False, help_text="Its hash in Redis is deleted")
+
+    objects = SessionQuerySet.as_manager()
 
     class Meta:
         verbose_name = "live session"

@@ -5,6 +5,7 @@ from sessions_app import own, views, workstation
 
 app_name = "sessions"
 urlpatterns = [
+    path("", views.home, name="home"),
     path("hyperspace/login/", views.HyperspaceLogin.as_view(), name="login"),
     path("hyperspace/logout/", views.sign_out, name="logout"),
     path("hyperspace/lock/", workstation.lock, name="lock"),

@@ -9,7 +9,7 @@ from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_otp import login as otp_login
 
 from audit.models import AuditEvent
@@ -93,6 +93,12 @@ class OperatorLogin(PortalLogin):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         site = admin.site.each_context(self.request)
         return super().get_context_data(**site, title="Log in", app_path=self.request.get_full_path(), **kwargs)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Lead everybody to the pages of the portal they signed in at; others to Hyperspace's door."""
+    return redirect(HOMES.get(request.session.get("portal", ""), HOMES[HYPERSPACE]))
 
 
 @require_POST

@@ -1,7 +1,8 @@
-"""The demo's hospital: its wards, and the people who work there."""
+"""The demo's hospital: its wards, the people who work there, and a patient who reads her own record."""
 
 import json
 import secrets
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
-from vitals.models import Bed, Unit
+from vitals.models import LONG_AGO, Bed, Patient, PatientAccount, PatientIdentifier, Unit
 
 FACILITY = "EPICOPS"
 WARDS = {"ED": ("Emergency", range(401, 417)), "MED": ("Medical", range(417, 433))}
@@ -32,12 +33,24 @@ class Person(NamedTuple):
     is_superuser: bool = False
 
 
+class Inpatient(NamedTuple):
+    """Somebody in the hospital, as its messages name them."""
+
+    mrn: str
+    family: str
+    given: str
+    born: date
+    sex: str
+
+
+PAT = Inpatient("00427001", "Lindgren", "Pat", date(1961, 4, 12), "F")  # whom the simulated hospital admits first
 PEOPLE = {
     "amara": Person("nurse", "emergency", ("ED",)),
     "ben": Person("nurse", "medicine", ("MED",)),
     "carol": Person("charge_nurse", "medicine", ("ED", "MED")),
     "olu": Person("operator", "integration", is_staff=True),
     "admin": Person("operator", "integration", is_staff=True, is_superuser=True),
+    "pat": Person("patient", ""),
 }
 
 
@@ -61,6 +74,7 @@ def seed(passwords: dict[str, str]) -> None:
         if person.is_staff:
             user.groups.add(*Group.objects.filter(name=OPERATORS))
             user.user_permissions.add(*operator_permissions())
+    seed_account("pat", PAT)
 
 
 def seed_ward(code: str, name: str, beds: range) -> Unit:
@@ -79,6 +93,17 @@ def seed_person(username: str, person: Person, password: str) -> Any:
         user.set_password(password)
         user.save(update_fields=["password"])
     return user
+
+
+def seed_account(username: str, inpatient: Inpatient) -> None:
+    """Let a MyChart login open a patient's record."""
+    number = PatientIdentifier.objects.filter(value=inpatient.mrn, authority=FACILITY).first()
+    if number is None:
+        details = {"family_name": inpatient.family, "given_name": inpatient.given, "sex": inpatient.sex}
+        patient = Patient.objects.create(**details, birth_date=inpatient.born, demographics_at=LONG_AGO)
+        number = PatientIdentifier.objects.create(patient=patient, value=inpatient.mrn, authority=FACILITY)
+    user = get_user_model().objects.get(username=username)
+    PatientAccount.objects.get_or_create(user=user, defaults={"patient_id": number.patient_id})
 
 
 def operator_permissions() -> list[Permission]:

@@ -124,9 +124,10 @@ def announce(port: int, root: Path) -> None:
             print(f"The web server does not answer; see {root / 'log' / 'web.log'}", file=sys.stderr, flush=True)
             return
         time.sleep(0.2)
-    clinicians, operators = f"{address}/hyperspace/", f"{address}/admin/"
+    clinicians, patients, operators = f"{address}/hyperspace/", f"{address}/mychart/", f"{address}/admin/"
     print(
         f"\nReady. Clinicians (amara, ben, carol):  {clinicians}\n"
+        f"       A patient (pat):                 {patients}\n"
         f"       Operators (olu, admin):          {operators}\n\n{logins(root)}\n\n"
         f"Logs are in {root / 'log'}. Ctrl-C stops everything.",
         flush=True,

@@ -15,6 +15,7 @@ from interconnect.sample_messages import SPOILERS, not_a_number, spoil, unknown_
 from interconnect.simulator import VITALS, Hospital, generate, places, ticking
 from interconnect.wire.mllp_client import control_id_of
 from tests.processes import ManageProcess
+from vitals.demo import PAT
 from vitals.models import Stay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,6 +39,14 @@ def test_the_same_seed_gives_the_same_messages() -> None:
 
 def test_another_seed_gives_other_patients() -> None:
     assert messages(hospital(1), 1) != messages(hospital(2), 1)
+
+
+def test_the_patient_of_the_demos_login_is_admitted_first() -> None:
+    source = Hospital(seed=7, clock=ticking(START), expected=PAT)
+
+    names = [str(parsed(raw)["PID.F3.R1.C1"]) for raw in messages(source, 2)]
+
+    assert names[0] == PAT.mrn != names[1]
 
 
 def test_every_good_message_is_read_back_by_a_parser() -> None:

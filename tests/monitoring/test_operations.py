@@ -17,11 +17,13 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from epicops.embedded.stack import Stack
+from epicops.portal import HYPERSPACE
 from interconnect.models import DeadLetter
 from monitoring.history import KEPT, plots
 from monitoring.metrics import METRICS
 from monitoring.models import Sample
 from monitoring.status import status
+from sessions_app.backend import SessionStore
 from tests.builders import adt, drain, oru, push
 from tests.operators import olu
 from tests.processes import PROJECT, ManageProcess
@@ -239,6 +241,20 @@ def test_the_index_takes_a_fixed_number_of_queries(
     assert DeadLetter.objects.count() == 20
     with django_assert_num_queries(10):
         client.get(url)
+
+
+@pytest.mark.django_db
+def test_metrics_count_sessions_by_portal_and_say_when_the_first_one_ends(client: Client) -> None:
+    for seconds in (900, 600):
+        session = SessionStore()
+        session.update({"role": "nurse", "portal": HYPERSPACE})
+        session.set_expiry(seconds)
+        session.save()
+
+    figures = dict(line.rsplit(" ", 1) for line in scrape(client).splitlines())
+
+    assert figures['epicops_sessions_live{portal="Hyperspace"}'] == "2.0"
+    assert 590 < float(figures['epicops_sessions_next_end_seconds{portal="Hyperspace"}']) <= 600
 
 
 def test_every_metric_and_rule_is_documented() -> None:

@@ -6,6 +6,7 @@ from django.test import Client
 
 from audit.models import AuditEvent
 from epicops import keys
+from epicops.portal import HYPERSPACE, MYCHART, OPERATIONS
 from epicops.redis_client import sessions_client
 from sessions_app.models import User
 from tests import factories
@@ -144,3 +145,18 @@ def test_signing_out_takes_a_post(client: Client) -> None:
 
 def test_pages_are_not_kept_by_the_browser(client: Client) -> None:
     assert "no-store" in client.get(LOGIN)["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("role", "portal", "pages"),
+    [
+        (User.Role.NURSE, HYPERSPACE, "/hyperspace/"),
+        (User.Role.PATIENT, MYCHART, "/mychart/"),
+        (User.Role.OPERATOR, OPERATIONS, "/admin/"),
+        (User.Role.NURSE, "", "/hyperspace/"),
+    ],
+)
+def test_the_front_door_leads_everybody_to_their_own_pages(role: User.Role, portal: str, pages: str) -> None:
+    client = factories.signed_in(Client(), factories.person("somebody", role), portal) if portal else Client()
+
+    assert client.get("/").headers["Location"] == pages

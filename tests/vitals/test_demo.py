@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sessions_app.models import User
-from vitals.demo import PEOPLE, kept_passwords, seed
-from vitals.models import Bed, Unit
+from vitals.demo import FACILITY, PAT, PEOPLE, kept_passwords, seed
+from vitals.models import Bed, PatientIdentifier, Unit
 
 
 @pytest.fixture
@@ -23,6 +23,7 @@ def everything() -> list[Any]:
     return [
         list(people.values()),
         list(beds.values()),
+        list(PatientIdentifier.objects.order_by("pk").values("value", "patient", "patient__accounts")),
         list(Unit.objects.order_by("pk", "staff").values("name", "staff")),
     ]
 
@@ -41,6 +42,13 @@ def test_bed427_is_where_the_messages_say() -> None:
     bed = Bed.objects.select_related("unit").get(key="bed427")
 
     assert (bed.unit.code, bed.room, bed.label, bed.unit.facility) == ("MED", "427", "427", "EPICOPS")
+
+
+@pytest.mark.usefixtures("_seeded")
+def test_pat_reads_the_record_of_the_patient_who_is_admitted_first() -> None:
+    account = User.objects.get(username="pat").patient_account
+
+    assert list(account.patient.identifiers.values_list("value", "authority")) == [(PAT.mrn, FACILITY)]
 
 
 @pytest.mark.usefixtures("_seeded")

@@ -20,6 +20,7 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.simulator import Hospital, leftovers, ticking, utc_now
 from interconnect.wire.mllp_client import Counts, MLLPSender
+from vitals.demo import PAT
 
 STEP = 0.5  # seconds; the longest it takes to notice SIGTERM
 GRACE = 5.0  # seconds for the last answers after SIGTERM
@@ -103,7 +104,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fresh",
             action="store_true",
-            help="first discharge whoever the database has in a bed since an earlier run",
+            help="first discharge whoever the database has in a bed since an earlier run, and admit the patient of the "
+            "demo's MyChart login",
         )
         door = parser.add_mutually_exclusive_group()
         door.add_argument(
@@ -120,7 +122,8 @@ class Command(BaseCommand):
     ) -> None:
         seed = secrets.randbelow(10**9) if seed is None else seed
         clock = ticking(options["start"]) if options["start"] else utc_now
-        hospital = Hospital(seed=seed, beds=beds, bad_percent=bad, clock=clock)
+        expected = PAT if options["fresh"] else None
+        hospital = Hospital(seed=seed, beds=beds, bad_percent=bad, clock=clock, expected=expected)
         sender: Sender = ListSender() if options["lpush"] else MLLPSender(*options["mllp"])
         for message in leftovers() if options["fresh"] else ():
             sender.send(message)
