@@ -74,14 +74,15 @@ class Load(ABC):
 class SenderLoad(Load):
     """A sender whose messages the doors push to the queue of the settings; `accepted` are those that count as safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 0) -> None:
         super().__init__()
+        self._first = first  # of the numbers of its patients
         self.accepted: set[bytes] = set()
         self.refused = 0
         self._client = connect(settings.EPICOPS_REDIS_QUEUE_URL, timeout=DOOR_TIMEOUT)
 
     def round(self, number: int) -> bool:
-        message = adt("A01", mrn=f"{number:08}")
+        message = adt("A01", mrn=f"{self._first + number:08}")
         try:
             push(self._client, [message])
         except (RedisError, OSError):

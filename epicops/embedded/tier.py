@@ -5,6 +5,7 @@ For drills: TLS, users and Sentinels are the real ones. Needs a redis-server wit
 
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +28,11 @@ READY_SECONDS = 60.0  # with Sentinel's own clocks a returned primary is one for
 class Node(Server):
     """One redis-server of the tier, a Sentinel or not, on its rendered file."""
 
-    def __init__(self, name: str, root: Path, config: Path, address: tuple[str, int], url: str) -> None:
+    def __init__(
+        self, name: str, root: Path, config: Path, address: tuple[str, int], url: str, on: Sequence[str]
+    ) -> None:
         super().__init__(name, root)
+        self._on = on  # the command that starts another one on its host
         self.config = config
         self.address = address
         self.url = url
@@ -38,7 +42,7 @@ class Node(Server):
         _folder_of(self.config).mkdir(parents=True, exist_ok=True)
 
     def command(self) -> list[str]:
-        program = [shutil.which("redis-server") or "redis-server", str(self.config)]
+        program = [*self._on, shutil.which("redis-server") or "redis-server", str(self.config)]
         return [*program, "--sentinel"] if self.config.name == "sentinel.conf" else program
 
     def client(self) -> Redis:
@@ -55,12 +59,22 @@ class Node(Server):
 class Tier:
     """Three hosts with a server per role and a Sentinel each. Entered, replicas follow; left, all have stopped."""
 
-    def __init__(self, root: Path, *, down_after: int = 2000, is_fast: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        hosts: Sequence[str] = HOSTS,
+        on: Callable[[str], Sequence[str]] = lambda _: (),
+        down_after: int = 2000,
+        is_fast: bool = False,
+    ) -> None:
+        """`on` returns the command that starts another one on a host: none where the addresses are this machine's."""
         self.root = root
+        self._on = on
         self.is_fast = is_fast
         self.passwords = new_passwords({})
         self.site = Site(
-            hosts=HOSTS,
+            hosts=tuple(hosts),
             roles={role: {"port": free_port(), "maxmemory": "256mb"} for role in ROLES},
             directory=f"{root}/conf/{{host}}",
             data=f"{root}/data/{{host}}",
@@ -71,14 +85,15 @@ class Tier:
         admin = urls(self.site, "admin", self.passwords)
         self.servers = {
             (host, role): self._node(host, role, int(self.site.roles[role]["port"]), admin)
-            for host in HOSTS
+            for host in hosts
             for role in ROLES
         }
-        self.watchers = {host: self._sentinel(host, admin) for host in HOSTS}
+        self.watchers = {host: self._sentinel(host, admin) for host in hosts}
 
     def _node(self, host: str, role: str, port: int, admin: dict[str, str]) -> Node:
         config = self.root / "conf" / host / f"{role}.conf"
-        return Node(f"{host}-{role}", self.root, config, (host, port), admin[f"EPICOPS_REDIS_{role.upper()}_URL"])
+        url = admin[f"EPICOPS_REDIS_{role.upper()}_URL"]
+        return Node(f"{host}-{role}", self.root, config, (host, port), url, self._on(host))
 
     def _sentinel(self, host: str, admin: dict[str, str]) -> Node:
         login = f"peer:{self.passwords['peer']}"
@@ -89,6 +104,7 @@ class Tier:
             self.root / "conf" / host / "sentinel.conf",
             (host, self.site.sentinel_port),
             url,
+            self._on(host),
         )
 
     def __enter__(self) -> Self:
@@ -107,8 +123,8 @@ class Tier:
     def _start(self) -> None:
         authority = Authority(self.root / "tls")
         authority.create("epicops drill CA")
-        for name in (*HOSTS, *URL_USERS):
-            authority.issue(name, [name] if name in HOSTS else [])
+        for name in (*self.site.hosts, *URL_USERS):
+            authority.issue(name, [name] if name in self.site.hosts else [])
         for name, text in files(self.site, self.passwords).items():
             path = self.root / "conf" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +161,7 @@ class Tier:
             time.sleep(0.1)
 
     def _is_whole(self) -> bool:
-        others = len(HOSTS) - 1
+        others = len(self.site.hosts) - 1
         try:
             known = [state for watcher in self.watchers.values() for state in self._watched(watcher)]
             following = [self.primary(role).client().info("replication")["connected_slaves"] for role in ROLES]
