@@ -1,8 +1,11 @@
 """TLS as epicops speaks it: version 1.3 only, our own CA only, and a certificate on both sides."""
 
 import functools
+import logging
 import ssl
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 def client_context(ca: str, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
@@ -13,19 +16,37 @@ def client_context(ca: str, certificate: str | None = None, key: str | None = No
     return _context(ssl.PROTOCOL_TLS_CLIENT, ca, certificate, key, _stamps(ca, certificate, key))
 
 
-def server_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
-    """Return the context for a listener that admits only clients with a certificate of `ca`."""
-    return _context(ssl.PROTOCOL_TLS_SERVER, ca, certificate, key, _stamps(ca, certificate, key))
+def server_context(certificate: str, key: str | None, client_ca: str | None) -> ssl.SSLContext:
+    """Return the context for a listener; with `client_ca` it admits only clients with a certificate signed by these.
+
+    Each connection gets the files as they are then. While they cannot be used, half replaced, it gets the former ones.
+    """
+    newest = context = _context(
+        ssl.PROTOCOL_TLS_SERVER, client_ca, certificate, key, _stamps(client_ca, certificate, key)
+    )
+
+    def renew(connection: ssl.SSLObject, _name: str, _listeners: ssl.SSLContext) -> None:
+        nonlocal newest
+        try:
+            stamps = _stamps(client_ca, certificate, key)
+            newest = _context(ssl.PROTOCOL_TLS_SERVER, client_ca, certificate, key, stamps)
+        except OSError as error:  # ssl.SSLError is one
+            logger.warning("certificate not usable", extra={"error": type(error).__name__})
+        connection.context = newest
+
+    context.sni_callback = renew  # called for every connection, with a name or without
+    return context
 
 
 @functools.lru_cache(maxsize=16)
 def _context(
-    protocol: int, ca: str, certificate: str | None, key: str | None, _files_as_of: tuple[int, ...]
+    protocol: int, ca: str | None, certificate: str | None, key: str | None, _files_as_of: tuple[int, ...]
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(cafile=ca)
+    if ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cafile=ca)
     if certificate is not None:
         context.load_cert_chain(certificate, key)
     return context

@@ -17,6 +17,7 @@ from epicops.redis_client import DOOR_TIMEOUT, Redis, connect
 from interconnect.wire.push import push
 from sessions_app.backend import SessionStore
 from tests.builders import adt
+from tests.network import Network
 from vitals.cache import read_beds
 from vitals.models import Bed
 
@@ -94,6 +95,19 @@ class SenderLoad(Load):
     def lost(self, client: Redis) -> int:
         """How many accepted messages are not in the queue."""
         return len(self.accepted - set(client.lrange(keys.QUEUE, 0, -1)))
+
+
+class SenderOn(SenderLoad):
+    """A sender whose network is that of a host; its patients are others."""
+
+    def __init__(self, network: Network, host: str) -> None:
+        super().__init__(first=10_000_000)
+        self._place = network, host
+
+    def _run(self) -> None:
+        network, host = self._place
+        network.move_thread(host)
+        super()._run()
 
 
 class SessionLoad(Load):

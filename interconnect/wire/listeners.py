@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
+from epicops.tls import server_context
 from interconnect.wire.mllp_server import Limits, Network
 from interconnect.wire.objections import Sender
 
@@ -71,7 +72,7 @@ def listener(options: Mapping[str, Any]) -> Listener:
     limits = Limits(**numbers, allowed=tuple(options["allowed"]))
     certificate = options["tls_cert"]
     try:
-        tls = tls_context(certificate, options["tls_key"], options["tls_client_ca"]) if certificate else None
+        tls = server_context(certificate, options["tls_key"], options["tls_client_ca"]) if certificate else None
     except OSError as error:  # ssl.SSLError is one
         raise CommandError(f"cannot use {certificate}: {error.strerror or error}") from error
     return Listener(options["host"], options["port"], limits, frozenset(options["senders"]), tls)
@@ -113,14 +114,3 @@ def sender(text: str) -> Sender:
     """Read APPLICATION or APPLICATION@FACILITY; without the latter, any facility of that application."""
     application, _, facility = text.partition("@")
     return application.encode(), facility.encode()
-
-
-def tls_context(certificate: str, key: str | None, client_ca: str | None) -> ssl.SSLContext:
-    """Return what a TLS listener needs: version 1.3, and the clients' authority where they must show a certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(certificate, key)
-    if client_ca:
-        context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

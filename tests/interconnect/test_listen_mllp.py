@@ -5,11 +5,13 @@ import ssl
 import time
 from collections.abc import Callable
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
+from epicops.pki import Authority
+from epicops.tls import client_context, server_context
 from interconnect.models import RefusedFrame
-from interconnect.wire.listeners import tls_context
 from interconnect.wire.mllp import wrap
 from tests.mllp import Door, Listener, OpenDoor, message, queued
 from tests.processes import ManageProcess
@@ -139,7 +141,7 @@ def test_only_allowed_addresses_are_let_in(open_door: OpenDoor, allowed: str, *,
 def test_tls_asks_for_a_client_certificate(
     open_door: OpenDoor, certificate: str, answers: list[tuple[str, str]], *, has_certificate: bool
 ) -> None:
-    sender = open_door(tls=tls_context(certificate, None, certificate)).connect()
+    sender = open_door(tls=server_context(certificate, None, certificate)).connect()
     context = ssl.create_default_context(cafile=certificate)
     if has_certificate:
         context.load_cert_chain(certificate)
@@ -151,6 +153,31 @@ def test_tls_asks_for_a_client_certificate(
         found = sender.exchange(wrap(message(1)))
 
     assert found == answers
+
+
+def serial_number(door: Door, authority: Authority) -> int:
+    """Deliver a message over TLS; return the number of the certificate that the door showed."""
+    sender = door.connect()
+    sender.socket = client_context(str(authority.certificate)).wrap_socket(sender.socket, server_hostname="127.0.0.1")
+    assert sender.exchange(wrap(message(1))) == [("AA", "00001")]
+    shown = sender.socket.getpeercert()
+    assert shown is not None
+    return int(str(shown["serialNumber"]), 16)
+
+
+def test_a_renewed_certificate_is_shown_from_the_next_connection_on(open_door: OpenDoor, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.create("test CA")
+    certificate, key = authority.issue("mllp", ["127.0.0.1"])
+    door = open_door(tls=server_context(str(certificate), str(key), None))
+    first = serial_number(door, authority)
+
+    authority.issue("mllp", ["127.0.0.1"])
+    second = serial_number(door, authority)
+    key.write_text("half a key")
+
+    assert second != first
+    assert serial_number(door, authority) == second  # the last that could be used
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

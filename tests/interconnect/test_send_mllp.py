@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from epicops.tls import server_context
 from interconnect.management.commands.send_mllp import messages_in
-from interconnect.wire.listeners import tls_context
 from interconnect.wire.mllp import wrap
 from tests.mllp import Door, OpenDoor, message, queued
 
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_a_receiver_that_asks_for_a_certificate_is_shown_one(
     open_door: OpenDoor, certificate: str, tmp_path: Path
 ) -> None:
-    door = open_door(tls=tls_context(certificate, None, certificate))
+    door = open_door(tls=server_context(certificate, None, certificate))
     (tmp_path / "f").write_bytes(b"".join(message(number) for number in range(50)))
     window = ("--window", "25")
 
