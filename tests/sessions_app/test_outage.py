@@ -15,6 +15,7 @@ import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import connections
 from django.test import Client
+from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.embedded.stack import Stack
@@ -397,46 +398,65 @@ def test_without_postgresql_redis_answers_and_a_logout_is_recorded_later(stack: 
 # Redis answers, with a refusal
 
 
-@pytest.fixture
-def refuse() -> Iterator[Callable[[str], None]]:
-    """Have the server refuse to work; afterwards it takes requests again."""
-    redis = sessions_client()
-
-    def start(refusal: str) -> None:
-        for command in REFUSALS[refusal]:
-            redis.execute_command(*command.split(" "))  # type: ignore[no-untyped-call]  # redis-py's
-
-    yield start
-    for command in ("REPLICAOF NO ONE", *RESET):
-        redis.execute_command(*command.split(" "))  # type: ignore[no-untyped-call]
-
-
 RESET = (
+    "REPLICAOF NO ONE",
     "CONFIG SET maxmemory 0",
     "CONFIG SET min-replicas-to-write 0",
     "CONFIG SET replica-serve-stale-data yes",
+    "CONFIG SET save ",
 )
 REFUSALS = {
     "OOM": ["CONFIG SET maxmemory 1"],
     "NOREPLICAS": ["CONFIG SET min-replicas-to-write 1"],
     "READONLY": ["REPLICAOF 127.0.0.1 1"],
     "MASTERDOWN": ["CONFIG SET replica-serve-stale-data no", "REPLICAOF 127.0.0.1 1"],
+    "MISCONF": ["CONFIG SET save 3600 1", "BGSAVE"],  # a snapshot that fails
 }
 
 
+def ask(*commands: str) -> None:
+    for command in commands:
+        verb, *rest = command.split(" ", 3)
+        sessions_client().execute_command(verb, *rest)  # type: ignore[no-untyped-call]  # redis-py's
+
+
+@contextmanager
+def refusing(stack: Stack, refusal: str) -> Iterator[None]:
+    """Have the server answer and refuse to work."""
+    obstacle = stack.sessions.data / "dump.rdb"
+    obstacle.mkdir()  # where a snapshot would be
+    ask(*REFUSALS[refusal])
+    while sessions_client().info("persistence")["rdb_bgsave_in_progress"]:
+        time.sleep(0.01)
+    try:
+        with pytest.raises(RedisError):
+            sessions_client().set("probe", 1)
+        yield
+    finally:
+        ask(*RESET)
+        obstacle.rmdir()
+
+
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_refusal_is_an_outage(client: Client, refuse: Callable[[str], None], refusal: str) -> None:
+def test_a_refusal_is_an_outage_that_loses_nothing_and_brings_nothing_back(
+    stack: Stack, client: Client, refusal: str
+) -> None:
     factories.signed_in(client, factories.amara())
-    ended = session()
-    refuse(refusal)
+    mine, ended = session(before=1), session()
 
-    page = client.get(UNITS)
-    SessionStore(ended).delete(ended)
+    with refusing(stack, refusal):
+        assert client.get(UNITS).status_code == 200
+        write(mine, meanwhile=2)
+        SessionStore(ended).delete(ended)
+        begun = session(begun=3)
+        assert [is_alive(each) for each in (mine, ended, begun)] == [True, False, True]
+        assert not trust.is_redis()
+    until_back()
+    write(mine, after=4)
 
-    assert page.status_code == 200
-    assert not trust.is_redis()
-    assert not is_alive(ended)
-    assert is_alive(session(begun="now"))
+    assert {"before", "meanwhile", "after"} <= set(SessionStore(mine).keys())
+    assert [is_alive(each) for each in (ended, begun)] == [False, True]
+    assert not sessions_client().exists(keys.session(ended))
 
 
 def test_while_redis_is_away_operators_and_who_signs_in_are_told(stack: Stack, client: Client) -> None:
