@@ -31,6 +31,7 @@ class OpsAdminSite(admin.AdminSite):
     site_header = "epicops"
     site_title = "epicops"
     index_title = "Operations"
+    site_url = None  # an operator's session opens no other pages
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Let in staff; whoever has a second factor, only with a session that it opened."""

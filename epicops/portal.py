@@ -77,7 +77,8 @@ def portal_required(*portals: str, by_session: bool = False) -> Callable[[View],
     """Let in who signed in at one of these portals in one of its roles: others get the first one's door, or 403.
 
     Both are read from the session, which has been loaded in one round trip, not from the user's row. With `by_session`
-    that row is not looked up at all: the view does it, or the session's word is enough.
+    that row is not looked up at all: the view does it, or the session's word is enough. Operations has no roles: its
+    own pages ask for more.
     """
 
     def decorate(view: View) -> View:
@@ -87,7 +88,7 @@ def portal_required(*portals: str, by_session: bool = False) -> Callable[[View],
             if not (SESSION_KEY in session if by_session else request.user.is_authenticated):
                 return sign_in(request, portals[0])
             portal = session.get("portal")
-            if portal not in portals or session.get("role") not in ROLES[portal]:
+            if portal not in portals or (portal in ROLES and session.get("role") not in ROLES[portal]):
                 raise PermissionDenied
             if session.get("locked"):
                 return unlock_first(request)

@@ -20,14 +20,14 @@ BASES = {HYPERSPACE: "hyperspace/page.html", MYCHART: "mychart/page.html"}
 
 
 @passive
-@portal_required(HYPERSPACE, MYCHART)
+@portal_required(*DOORS)
 @require_safe
 def left(_request: PortalRequest) -> HttpResponse:
     """Answer with what is left of the session, in the headers of every answer, and extend nothing."""
     return HttpResponse(status=204)
 
 
-@portal_required(HYPERSPACE, MYCHART)
+@portal_required(*DOORS)
 @require_POST
 def stay(_request: PortalRequest) -> HttpResponse:
     """Extend the session, as any page does: somebody asked for it."""

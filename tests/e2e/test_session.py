@@ -10,10 +10,11 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from epicops.portal import HYPERSPACE, MYCHART
+from epicops.portal import HYPERSPACE, MYCHART, OPERATIONS
 from sessions_app.models import User
 from tests import factories
 from tests.e2e.test_board import WCAG
+from tests.operators import root
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -125,6 +126,35 @@ def test_a_patient_is_signed_out_and_comes_back_to_the_page(enter: Enter, settin
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="My sessions")).to_be_visible()
+
+
+def test_an_operator_is_asked_too_and_staying_is_one_key(enter: Enter, settings: Any, complaints: list[str]) -> None:
+    settings.SESSION_IDLE = {OPERATIONS: 123}
+    page = enter("/admin/", root(), OPERATIONS)
+    dialog = page.get_by_role("dialog", name="Are you still there?")
+    expect(dialog).to_be_visible()
+    expect(page.get_by_role("button", name=STAY)).to_be_focused()
+    assert Axe().run(page, options=WCAG).response["violations"] == []
+
+    page.keyboard.press("Enter")
+
+    expect(dialog).to_be_hidden()
+    assert complaints == []
+
+
+def test_an_operators_page_is_taken_down_and_leads_to_the_login_page_and_back(enter: Enter, settings: Any) -> None:
+    settings.SESSION_IDLE = {OPERATIONS: 3}
+    page = enter("/admin/audit/auditevent/", root(), OPERATIONS)
+    other = enter("/admin/", tab=page.context.new_page())
+
+    expect(page.get_by_label("Username")).to_be_visible()
+    expect(other.get_by_label("Username")).to_be_visible()
+
+    settings.SESSION_IDLE = {}
+    page.get_by_label("Username").fill("root")
+    page.get_by_label("Password").fill(factories.PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Audit events")).to_be_visible()
 
 
 def test_locking_by_hand_takes_the_other_tab_along(enter: Enter, ward: str) -> None:
