@@ -51,14 +51,16 @@ def is_assigned(nurse_id: int, patient_id: int) -> bool:
     return patient_id in patients
 
 
-def nurses_of(patient_ids: Collection[int]) -> dict[int, list[str]]:
-    """Return the names of who looks after each of these patients, from PostgreSQL: pages show people, not ids."""
-    found: dict[int, list[str]] = {pk: [] for pk in patient_ids}
-    rows = current(now()).filter(patient__in=patient_ids).order_by("nurse__username")
+def nurses_of(patient_ids: Collection[int] | None = None) -> dict[int, list[str]]:
+    """Return the names of who looks after these patients, or all, from PostgreSQL: pages show people, not ids."""
+    rows = current(now()).order_by("nurse__username")
+    if patient_ids is not None:
+        rows = rows.filter(patient__in=patient_ids)
+    found: dict[int, list[str]] = {}
     for patient_id, first, last, username in rows.values_list(
         "patient", "nurse__first_name", "nurse__last_name", "nurse__username"
     ):
-        found[patient_id].append(f"{first} {last}".strip() or username)
+        found.setdefault(patient_id, []).append(f"{first} {last}".strip() or username)
     return found
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from django.utils.timezone import localdate
 
@@ -16,12 +17,12 @@ DAYS_UNTIL, MONTHS_UNTIL = 60, 730  # ages below are told in days, then in month
 
 
 class Found(NamedTuple):
-    """A current stay with what is known of its visit and patient; `flags` is None without a plan."""
+    """A current stay with what is known of its visit and patient."""
 
     bed_id: int
     from_at: datetime
     visit_id: int
-    flags: list[str] | None
+    flags: tuple[str, ...]
     discharge_at: datetime | None
     patient_id: int
     family_name: str
@@ -66,21 +67,29 @@ class Occupant:
         return " ".join(f"{part[0]}." for part in (family, given) if part)
 
 
-def read_occupants(beds: Iterable[Bed]) -> dict[int, tuple[Occupant, ...]]:
-    """Return the patients of each occupied bed by its id, the latest arrival first. Two queries."""
-    stays = Stay.objects.filter(bed__in=beds, to_at=None).order_by("bed", "-from_at", "-pk")
-    rows = [Found(*row) for row in stays.values_list(*COLUMNS)]
-    nurses = nurses_of({row.patient_id for row in rows})
+def read_occupants(beds: Iterable[Bed] | None = None) -> dict[int, tuple[Occupant, ...]]:
+    """Return the patients of these beds, or of all, by the bed's id, the latest arrival first. Two queries."""
+    stays = Stay.objects.filter(to_at=None).order_by("bed", "-from_at", "-pk")
+    if beds is not None:
+        stays = stays.filter(bed__in=beds)
+    rows = [_found(*row) for row in stays.values_list(*COLUMNS)]
+    nurses = nurses_of({row.patient_id for row in rows} if beds is not None else None)
     occupants: dict[int, tuple[Occupant, ...]] = {}
     today = localdate()
     for row in rows:
-        occupant = _occupant(row, tuple(nurses[row.patient_id]), today)
+        occupant = _occupant(row, tuple(nurses.get(row.patient_id, ())), today)
         occupants[row.bed_id] = (*occupants.get(row.bed_id, ()), occupant)
     return occupants
 
 
+def _found(bed_id: int, from_at: datetime, visit_id: int, flags: list[str] | None, *rest: Any) -> Found:
+    return Found(bed_id, from_at, visit_id, tuple(flags or ()), *rest)
+
+
+@lru_cache(maxsize=5000)
 def _occupant(row: Found, nurses: tuple[str, ...], today: date) -> Occupant:
-    flags = tuple(Flag(flag) for flag in row.flags or ())
+    """Return the same one as long as nothing changes: every second all of them are read again."""
+    flags = tuple(Flag(flag) for flag in row.flags)
     return Occupant(
         patient_id=row.patient_id,
         visit_id=row.visit_id,

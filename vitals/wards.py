@@ -1,6 +1,7 @@
 """Wards and their beds, and whose they are to see."""
 
 import re
+from functools import lru_cache
 from typing import Self
 
 from django.conf import settings
@@ -58,6 +59,7 @@ class Bed(models.Model):
         return self.key
 
 
-def in_order(bed: Bed) -> list[tuple[int, str]]:
-    """Sort key by which bed9 comes before bed10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", bed.key)]
+@lru_cache(maxsize=5000)
+def in_order(key: str) -> list[tuple[int, str]]:
+    """Return the sort key of a bed's name, by which bed9 comes before bed10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", key)]
