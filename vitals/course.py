@@ -3,10 +3,12 @@
 Each process keeps what it read for a minute: every poll of a board needs it, and it changes slowly.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from django.db import connection
@@ -17,7 +19,7 @@ from vitals.news2 import WINDOW, Risk, Score, assessed
 
 TICK: Final = 1800  # seconds
 TICKS: Final = 24
-HELD_SECONDS: Final = 60.0
+HELD_SECONDS: Final = 60.0  # and half as long for some, so that the beds of a ward are not all read at once
 NEEDED: Final = ("hr", "rr", "spo2", "sbp", "temp", "o2", "fio2", "acvpu")
 WIDTH, HEIGHT, MARGIN = 96, 24, 2  # of the sparkline's viewBox
 LEAST_RANGE: Final = 20  # beats a minute that the line spans at least, so that a steady heart looks steady
@@ -45,7 +47,7 @@ class Scored(NamedTuple):
         return cls(at, score.total, score.risk, score.next_due)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Course:
     """One patient's half-hours, the oldest first. `pulse` is None where nothing was measured."""
 
@@ -60,13 +62,13 @@ class Course:
         """Return the last complete set that was over when the set at `at` began."""
         return next((scored for scored in reversed(self.scores) if scored.at <= at - WINDOW), None)
 
-    @property
+    @cached_property
     def extremes(self) -> tuple[int, int] | None:
         """Return the lowest and highest heart rate, None without any."""
         known = [rate for rate in self.pulse if rate is not None]
         return (min(known), max(known)) if known else None
 
-    @property
+    @cached_property
     def lines(self) -> tuple[str, ...]:
         """Return the `points` of the sparkline's polylines: one for each run of half-hours without a gap."""
         if self.extremes is None:
@@ -101,7 +103,7 @@ def read_courses(wanted: Iterable[Whose], now: datetime) -> dict[int, Course]:
         else:
             missing.append(whose)
     for whose, course in _load(missing, tick).items():
-        _held[whose.bed_id] = (whose, tick, clock() + HELD_SECONDS, course)
+        _held[whose.bed_id] = (whose, tick, clock() + HELD_SECONDS * random.uniform(0.5, 1), course)  # noqa: S311
         found[whose.bed_id] = course
     return found
 

@@ -4,6 +4,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from vitals.documents import STALE_AFTER
 from vitals.models import Bed
@@ -24,6 +27,20 @@ def age(at: datetime, now: datetime) -> str:
     if seconds < HOUR:
         return f"{seconds // MINUTE} min"
     return f"{seconds // HOUR} h" if seconds < DAY else f"{seconds // DAY} d"
+
+
+@register.simple_tag
+def age_of(at: datetime, now: datetime, *, is_old: bool = False) -> SafeString:
+    """Return an age that the page counts up by itself, under a flag that shows once the time `is_old` or stale."""
+    local = localtime(at)
+    return format_html(
+        '<span class="age"><span class="flag" data-stale{}>stale {} </span>'
+        '<time datetime="{}" data-age>{}</time></span>',
+        "" if is_old or is_stale(at, now) else " hidden",
+        f"{local:%H:%M}",
+        local.isoformat(timespec="seconds"),
+        age(at, now),
+    )
 
 
 @register.filter
