@@ -34,7 +34,7 @@ from interconnect.consumer.read_ahead import ReadAhead
 from interconnect.consumer.unwritten import last_effects
 from interconnect.dlq import foreign, lateness, redrive
 from interconnect.dlq.dead_letters import push_outbox, requested_replays
-from interconnect.models import Pause
+from interconnect.models import InboxMessage, Pause
 from interconnect.wire import inbox
 from vitals import cache, whereabouts
 from vitals.codes import local_codes
@@ -215,7 +215,9 @@ class Worker:
         while not self._stop.requested and (claim := foreign.take(self._client)):
             self._deliver(claim.id, foreign.as_dead(claim))
             foreign.forget(self._client)
-        return bool(replays) | bool(push_outbox(self._client)) | bool(inbox.move(self._client))
+        # Looked into first: moving needs replicas, and working off the queue must not wait for them.
+        moved = inbox.move(self._client) if InboxMessage.objects.exists() else 0
+        return bool(replays) | bool(push_outbox(self._client)) | bool(moved)
 
     def _may_release(self) -> bool:
         """Whether held messages would neither overtake nor be overtaken by what lanes have."""

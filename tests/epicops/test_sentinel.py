@@ -9,11 +9,14 @@ from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from audit.models import AuditEvent
 from epicops import keys
 from epicops.embedded.tier import Tier
 from epicops.redis_client import connect, queue_client, sessions_client, sessions_store_client
 from epicops.redis_config import ROLES
+from interconnect.models import InboundMessage
 from sessions_app.trust import trust
+from tests.builders import adt, drain
 from tests.factories import bed
 from tests.load import BoardLoad, SenderLoad, SessionLoad
 
@@ -155,6 +158,35 @@ def test_a_primary_without_replicas_accepts_nothing(tier: Tier) -> None:
 
     assert load.accepted == set()
     assert load.refused > 0
+
+
+@ha
+@pytest.mark.django_db(transaction=True)
+def test_what_a_replica_gives_back_is_recognised(tier: Tier, settings: LazySettings) -> None:
+    messages = [adt("A08", minutes=number) for number in range(10)]
+    queue_client().lpush(keys.QUEUE, *messages)
+    assert queue_client().wait(2, 2000) == 2
+    for name, url in tier.urls("worker").items():
+        setattr(settings, name, url)
+    forget_clients()
+    primary = tier.primary("queue")
+    replicas = [server for (_, role), server in tier.servers.items() if role == "queue" and server is not primary]
+    primary.client().config_set("min-replicas-to-write", 0)
+    secret = str(replicas[0].client().config_get("masterauth")["masterauth"])
+    for server in replicas:  # they do not hear that the messages are taken
+        server.client().config_set("masterauth", "no more")
+        server.client().client_kill_filter(_type="master")
+
+    drain()
+    primary.kill()
+    for server in replicas:
+        server.client().config_set("masterauth", secret)
+    drain()
+
+    deliveries = InboundMessage.objects.order_by("id")
+    assert [m.status for m in deliveries] == ["applied"] * 10 + ["skipped"] * 10
+    assert all(m.reason.startswith("came back after a failover") for m in deliveries[10:])
+    assert AuditEvent.objects.get(code="queue.guard.end").detail == {"recognised": 10}
 
 
 def until_redis_holds_sessions() -> None:
