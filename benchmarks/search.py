@@ -31,8 +31,8 @@ from rich.table import Table
 
 from epicops.bulk import copy_rows, next_ids
 from interconnect.consumer.queue import uuid7
-from interconnect.finding.search import token
 from interconnect.finding.searches import Search
+from interconnect.finding.tokens import token
 from interconnect.models import Batch, DeadLetter, FailureGroup, InboundMessage, MessageTokens
 from sessions_app.models import User
 

@@ -18,8 +18,8 @@ from epicops.admin_site import operator
 from interconnect.admin.history import chains
 from interconnect.admin.holds import held_back, unsettled_holds
 from interconnect.finding.effects import Effect, effects_of
-from interconnect.finding.search import segment_tokens
 from interconnect.finding.timeline import PAGE, SUBJECTS, Subject, message_ids, on_the_way, open_letters
+from interconnect.finding.tokens import tokens_in
 from interconnect.finding.waiting import Waiting
 from interconnect.hl7.er7 import Header, peek_header
 from interconnect.models import InboundMessage, Pause
@@ -122,7 +122,7 @@ def _standing(subject: Subject) -> dict[str, Any]:
 
 def _holds(subject: Subject) -> list[Pause]:
     begun = [(hold, hold.message) for hold in unsettled_holds()]
-    return [hold for hold, message in begun if message and subject.is_named(segment_tokens(bytes(message.raw)))]
+    return [hold for hold, message in begun if message and subject.is_named(tokens_in(bytes(message.raw)))]
 
 
 def _conflict(subject: Subject, stays: Iterable[Stay]) -> str:

@@ -12,7 +12,6 @@ from interconnect.consumer import duplicates
 from interconnect.consumer.delivery import COLUMNS, Delivery, Status, unexpected
 from interconnect.dlq.signatures import file_failures, signature_of
 from interconnect.feed import feed_counts
-from interconnect.finding.search import tokens_of
 from interconnect.models import DeadLetter, InboundMessage, MessageTokens
 from vitals import ingest
 from vitals.ingest import Effects
@@ -42,7 +41,7 @@ def apply_batch(
         for some in ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]:
             effects |= _apply(some)
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
-        copy_rows(MessageTokens, ("message_id", "tokens"), ((d.message_id, tokens_of(d)) for d in deliveries))
+        copy_rows(MessageTokens, ("message_id", "tokens"), ((d.message_id, d.tokens) for d in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.is_asked_for])
         _close_releases([delivery for delivery in deliveries if delivery.is_release])

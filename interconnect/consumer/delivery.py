@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from interconnect.finding.tokens import Tokens, header_tokens, segment_tokens, tokens_in
 from interconnect.handlers.dispatch import interpret
 from interconnect.handlers.interpretation import MessageSkipped
 from interconnect.hl7 import er7
@@ -43,11 +44,25 @@ class Delivery:
     duplicate_of: int | None = None
     pause_id: int | None = None
     is_control_id_reused: bool = False
+    _named: Tokens | None = None
 
     @property
     def is_asked_for(self) -> bool:
         """Whether a person wants it delivered again."""
         return self.replay_of is not None and not self.is_release
+
+    @property
+    def named(self) -> Tokens:
+        """What its segments name, for the search."""
+        if self._named is None:
+            self._named = segment_tokens(self.message) if self.message else tokens_in(self.raw)
+        return self._named
+
+    @property
+    def tokens(self) -> list[int]:
+        """What it is found by."""
+        error = self.error.error_class if self.error else ""
+        return sorted(self.named | header_tokens(self.header, self.status.value, error))
 
     def interpret(self, verdict: MessageRejected | None = None, local_codes: LocalCodes = NO_LOCAL_CODES) -> "Delivery":
         """Read the message; afterwards it has events to apply, or is skipped or dead. With a verdict it is dead.

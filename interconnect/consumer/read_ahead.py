@@ -42,5 +42,7 @@ class ReadAhead:
         except RedisError:
             return  # the next claim says it
         for ordinal, raw in enumerate(messages):
-            self._readings.append(Delivery(ordinal, raw).interpret(local_codes=codes))
+            reading = Delivery(ordinal, raw).interpret(local_codes=codes)
+            _ = reading.named  # remembered
+            self._readings.append(reading)
             yield

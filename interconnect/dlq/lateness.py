@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from interconnect.consumer.delivery import Delivery
 from interconnect.finding.mentions import mentioned, visit_numbers
-from interconnect.finding.search import token
+from interconnect.finding.tokens import token
 from interconnect.hl7.er7 import peek_header
 from interconnect.models import InboundMessage, ReplayMode
 from vitals.present import changes_present

@@ -7,91 +7,20 @@ data out of it. A token that few messages have is looked up; for one that many h
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from datetime import timedelta
-from functools import lru_cache
-from hashlib import blake2b
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
 
-from interconnect.consumer.delivery import Delivery
 from interconnect.finding.searches import MessageTokens
-from interconnect.hl7.er7 import Message, Segment, parse
-from interconnect.hl7.escapes import Encoding
-from interconnect.hl7.rejected import MessageRejected
-from interconnect.hl7.remembered import remembered
+from interconnect.finding.tokens import PATHS, token
 
-# By segment: field and the components of which each repetition's values are found. docs/console.md lists them.
-INDEXED: Final = {
-    "PID": (("PID-3", 3, (1,)), ("PID-18", 18, (1,))),
-    "MRG": (("MRG-1", 1, (1,)),),
-    "PV1": (("PV1-3", 3, (1, 2, 3)), ("PV1-19", 19, (1,))),
-    "OBR": (("OBR-4", 4, (1, 4)),),
-    "OBX": (("OBX-3", 3, (1, 4)),),
-}
-PATHS: Final = tuple(path for fields in INDEXED.values() for path, _, _ in fields)
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
 FEW: Final = 1000  # messages that a search lists by their ids
-MAX_TOKENS: Final = 200  # of one message; those of its first segments
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 MAX_ID: Final = 2**63 - 1
-
-
-Tokens = frozenset[int]
-
-
-@lru_cache(maxsize=4096)
-def token(path: str, value: str) -> int:
-    """Return the hash of a value at a path, 64 bits with a sign; upper and lower case are the same."""
-    text = f"{path}={value.casefold()}".encode(errors="surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
-
-
-def tokens_of(delivery: Delivery) -> list[int]:
-    """Return what this delivery is found by, whether or not it could be read as HL7."""
-    header = delivery.header
-    about = {
-        "type": header.message_type,
-        "sender": header.sending_application,
-        "facility": header.sending_facility,
-        "status": delivery.status.value,
-        "error": delivery.error.error_class if delivery.error else "",
-        "control": header.control_id,
-    }
-    found = {token(word, value) for word, value in about.items() if value}
-    with suppress(MessageRejected):  # without segments it is found by what its header says
-        found.update(islice(_in_segments(delivery.message or parse(delivery.raw, fallback="latin-1")), MAX_TOKENS))
-    return sorted(found)
-
-
-def segment_tokens(raw: bytes) -> Tokens:
-    """Return what a message that is not delivered yet names in its segments; nothing where it has none."""
-    try:
-        return frozenset(_in_segments(parse(raw, fallback="latin-1")))
-    except MessageRejected:
-        return frozenset()
-
-
-def _in_segments(message: Message) -> Iterator[int]:
-    for segment in message.segments:
-        for path, field, components in INDEXED.get(segment.name, ()):
-            if text := segment.field(field):
-                yield from _in_field(text, message.encoding, path, components)
-
-
-@remembered(maxsize=4096)  # codes and places come again and again
-def _in_field(text: str, encoding: Encoding, path: str, components: tuple[int, ...]) -> tuple[int, ...]:
-    alone = Segment(f"{encoding.field}{text}", encoding)  # the field is this segment's first
-    return tuple(
-        token(path, value)
-        for repetition in range(1, min(alone.repetitions(1), MAX_TOKENS) + 1)
-        for component in components
-        if (value := alone.get(1, component, repetition=repetition))
-    )
 
 
 class Query(NamedTuple):

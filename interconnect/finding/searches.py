@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 
 class MessageTokens(models.Model):
-    """What one message is found by: `search.tokens_of`."""
+    """What one message is found by: `Delivery.tokens`."""
 
     message = models.OneToOneField(
         "interconnect.InboundMessage",

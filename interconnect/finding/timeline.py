@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
 
-from interconnect.finding.search import Tokens, segment_tokens, token
+from interconnect.finding.tokens import Tokens, token, tokens_in
 from interconnect.finding.waiting import Waiting, waiting
 from vitals.models import Bed, Patient, PatientIdentifier, Visit
 
@@ -84,7 +84,7 @@ def _ids(statement: str, subject: Subject, more: dict[str, int | None]) -> list[
 
 def on_the_way(subject: Subject) -> Iterator[Waiting]:
     """Yield what is in flight, on the queue or in the inbox for the subject; RedisError when nobody can look."""
-    return (message for message in waiting() if subject.is_named(segment_tokens(message.raw)))
+    return (message for message in waiting() if subject.is_named(tokens_in(message.raw)))
 
 
 # A message that was applied says by its patient whom it is about; one that was not only by the numbers in it.

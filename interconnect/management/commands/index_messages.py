@@ -7,7 +7,6 @@ from django.db import transaction
 
 from epicops.bulk import copy_rows
 from interconnect.consumer.delivery import Delivery, Status
-from interconnect.finding.search import tokens_of
 from interconnect.hl7.rejected import MessageRejected
 from interconnect.models import InboundMessage, MessageTokens
 
@@ -27,7 +26,7 @@ class Command(BaseCommand):
         while rows := list(wanted.filter(pk__gt=last)[:SLICE]):
             with transaction.atomic():
                 MessageTokens.objects.filter(pk__in=[message.pk for message in rows]).delete()
-                copy_rows(MessageTokens, ("message_id", "tokens"), ((m.pk, tokens_of(delivered(m))) for m in rows))
+                copy_rows(MessageTokens, ("message_id", "tokens"), ((m.pk, delivered(m).tokens) for m in rows))
             number, last = number + len(rows), rows[-1].pk
         self.stdout.write(f"{number:,} messages indexed")
 
