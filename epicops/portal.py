@@ -70,7 +70,8 @@ class PortalRequest(HttpRequest):
 
 def bind(request: HttpRequest, *, role: str, department: str, portal: str) -> None:
     """Write into the session what its holder may do; the wire contract shows these fields to other systems."""
-    request.session.update({"role": role, "department": department, "portal": portal})
+    bound = [role, department]  # what the id was given out for; the fields in clear follow the account
+    request.session.update({"role": role, "department": department, "portal": portal, "bound": bound})
 
 
 def portal_required(*portals: str, by_session: bool = False) -> Callable[[View], View]:

@@ -17,6 +17,7 @@ from epicops.portal import policy
 from sessions_app import stores
 from sessions_app.held import CLEAR, Conflict, Draft, Held, merge
 from sessions_app.ids import is_session_id
+from sessions_app.renewal import renew
 from sessions_app.trust import SessionsUnavailable
 
 __all__ = ["SessionStore", "SessionsUnavailable"]
@@ -108,6 +109,20 @@ class SessionStore(SessionBase):
         self.end_reason = "renewed"
         super().cycle_key()
         self.end_reason = "logout"
+
+    def renew_if_changed(self) -> None:
+        """Go on under a new id where role or department are no longer those that the present one was given out for."""
+        if self.held is None or not self.session_key:
+            return
+        mine, ver = self._get_session(), self.held.ver
+        now = [mine.get("role", ""), mine.get("department", "")]
+        if mine.get("bound", now) == now:
+            return
+        renewed, new_id = mine | {"bound": now}, self._get_new_session_key()
+        if renew(self.session_key, new_id, self._draft(renewed, renewed, ver).data, ver):
+            self._session_key, self._session_cache = new_id, renewed
+            self._saved(ver + 1, renewed)
+            self.modified = True  # so that the answer sets the cookie
 
     @property
     def seconds_left(self) -> int:

@@ -31,13 +31,19 @@ def end_sessions(
 ) -> list[SessionRecord]:
     """End the live sessions that match; one audit event each. Return those that this call ended."""
     by = actor if isinstance(actor, str) else actor.get_username()
-    records = list(LIVE.select_for_update().filter(which).order_by("key_hash"))
-    hashes = [record.key_hash for record in records]
-    LIVE.filter(pk__in=hashes).update(ended_at=Now(), end_reason=reason, ended_by=by)
+    records = []
+    while found := _locked(which):
+        LIVE.filter(pk__in=[record.pk for record in found]).update(ended_at=Now(), end_reason=reason, ended_by=by)
+        records += found
     for record in records:
         record_end(record, reason, actor=actor, request=request)
     transaction.on_commit(lambda: stores.clear(ids(records)), using=ALIAS)
     return records
+
+
+def _locked(which: Q) -> list[SessionRecord]:
+    """Lock the live sessions that match. Ask until there are none: one that was renewed meanwhile has another row."""
+    return list(LIVE.select_for_update().filter(which).order_by("key_hash"))
 
 
 def record_end(
@@ -62,9 +68,10 @@ def follow(user: User, *, actor: AbstractBaseUser | str, request: HttpRequest | 
         barred |= Q(portal=OPERATIONS)
     end_sessions(mine & barred, Reason.ROLE, actor=actor, request=request)
     now = {"role": user.role, "department": user.department}
-    changed = LIVE.select_for_update().filter(mine).exclude(**now)
-    records = list(changed)
-    LIVE.filter(pk__in=[record.pk for record in records]).update(**now)
+    records = []
+    while found := _locked(mine & ~Q(**now)):
+        LIVE.filter(pk__in=[record.pk for record in found]).update(**now)
+        records += found
     for record in records:
         AuditEvent.objects.record(
             "U",

@@ -52,6 +52,8 @@ class ActivitySessionMiddleware(SessionMiddleware):
             response = leave_alone(session, response)
         else:
             record_refused_cookie(request)
+            if response.status_code < SERVER_ERROR:  # such an answer sets no cookie
+                session.renew_if_changed()
             response = super().process_response(request, response)
         if session.held is not None and session.session_key:
             response[SECONDS_LEFT] = str(session.seconds_left)

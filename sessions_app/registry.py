@@ -56,6 +56,15 @@ CHECKPOINT: Final = """UPDATE sessions_app_sessionrecord SET last_activity = clo
 END: Final = """UPDATE sessions_app_sessionrecord SET ended_at = clock_timestamp(), end_reason = %s, ended_by = %s
   WHERE key_hash = %s AND ended_at IS NULL"""
 
+# In one statement, and from the row as it is once whoever holds it has let go: its newest role, or its end.
+KEPT: Final = ", ".join(("user_id", "idle", "lock", "started_at", "admitted_at", "deadline", *CLEAR))
+RENEW: Final = f"""WITH old AS (
+  UPDATE sessions_app_sessionrecord SET ended_at = clock_timestamp(), end_reason = 'renewed'
+  WHERE key_hash = %(old)s AND ended_at IS NULL AND ver = %(ver)s RETURNING {KEPT}, ver)
+INSERT INTO sessions_app_sessionrecord
+  (key_hash, handle, sealed_id, data, ver, last_activity, is_cleared, end_reason, ended_by, {KEPT})
+SELECT %(new)s, %(handle)s, %(sealed_id)s, %(data)s, ver + 1, clock_timestamp(), false, '', '', {KEPT} FROM old"""  # noqa: S608
+
 
 def load(session_id: str) -> Held | None:
     """Return the session if it is alive."""
@@ -84,6 +93,13 @@ def update(session_id: str, draft: Draft) -> int | Conflict | None:
         return int(row[0])
     now = load(session_id)
     return None if now is None else Conflict(now.ver, now.data)
+
+
+def renew(session_id: str, new_id: str, data: str, ver: int) -> bool:
+    """Let a session go on under another id; False when it has ended, or is no longer version `ver`."""
+    parameters = {"old": key_hash(session_id), "ver": ver, "data": data}
+    parameters |= {"new": key_hash(new_id), "handle": handle(new_id), "sealed_id": seal(new_id)}
+    return _execute(RENEW, parameters) == 1
 
 
 def checkpoint(session_id: str) -> bool:

@@ -96,7 +96,7 @@ def _load(session_id: str, *, touch: bool) -> Held | None:
         return list(_run(scripts.OPEN, session_id, lambda gen: [gen, mode, timestamp(), CHECKPOINT_MS]))
 
     status, *reply = look()
-    if _is_doubtful(status) and _verify(session_id):
+    if _is_doubtful(status) and verify(session_id):
         status, *reply = look()
     if status == b"foreign":
         logger.warning("a key of another type is where a session would be", extra={"session": handle(session_id)})
@@ -128,7 +128,7 @@ def _create(session_id: str, draft: Draft) -> bool:
 
 def _update(session_id: str, draft: Draft) -> int | Conflict | None:
     status, *reply = _save(session_id, draft, "update")
-    if _is_doubtful(status) and _verify(session_id):
+    if _is_doubtful(status) and verify(session_id):
         status, *reply = _save(session_id, draft, "update")
     if status == b"conflict":
         return Conflict(int(reply[0]), reply[1].decode())
@@ -177,8 +177,11 @@ def _is_sure_miss() -> bool:
     return not trust.was_distrusted_within(LONGEST_IDLE)
 
 
-def _verify(session_id: str) -> bool:
-    """Have PostgreSQL decide: Redis gets what is alive, and loses what ended. False when there is no session."""
+def verify(session_id: str) -> bool:
+    """Have PostgreSQL decide: Redis gets what is alive, and loses what ended. False when there is no session.
+
+    Raises one of OUTAGE or DATABASE.
+    """
     recorded = registry.load(session_id)
     if recorded is None:
         if not registry.is_known(session_id):  # made while PostgreSQL was away: Redis' word stands
@@ -191,6 +194,9 @@ def _verify(session_id: str) -> bool:
         clear([session_id])
         return False
     _restore(session_id, recorded)
+    if registry.load(session_id) is None:  # ended since it was read: its hash was deleted before it was restored
+        clear([session_id])
+        return False
     return True
 
 
@@ -204,7 +210,7 @@ def _restore(session_id: str, held: Held) -> None:
 def _checkpoint(session_id: str) -> bool:
     """Record the activity; False when the session has ended in the registry."""
     try:
-        return registry.checkpoint(session_id) or _verify(session_id)
+        return registry.checkpoint(session_id) or verify(session_id)
     except DATABASE as error:
         _log_unregistered(session_id, error)
         return True

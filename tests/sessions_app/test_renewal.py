@@ -1,0 +1,154 @@
+"""A change of role gives a session a new id, and gives none to a session that has ended."""
+
+import threading
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.db.models import Q
+from django.test import Client
+
+from epicops import keys
+from epicops.embedded.stack import Stack
+from epicops.redis_client import sessions_client
+from sessions_app.backend import SessionStore
+from sessions_app.live import LIVE, end_sessions, follow
+from sessions_app.models import User
+from sessions_app.trust import trust
+from tests import factories
+from tests.sessions_app.test_outage import until_back
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UNITS = "/hyperspace/"
+
+
+@pytest.fixture
+def client() -> Client:
+    """Amara's browser, signed in as a nurse."""
+    factories.amara()
+    client = Client()
+    client.post("/hyperspace/login/", {"username": "amara", "password": factories.PASSWORD})
+    return client
+
+
+def session_id(client: Client) -> str:
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def become(role: str) -> None:
+    user = User.objects.get(username="amara")
+    user.role = role
+    user.save()
+    follow(user, actor="root")
+
+
+def browser_with(session_id: str) -> Client:
+    client = Client()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session_id
+    return client
+
+
+def test_the_next_page_after_a_change_of_role_comes_with_a_new_id(client: Client) -> None:
+    before = session_id(client)
+    become("charge_nurse")
+
+    page = client.get(UNITS)
+
+    assert (page.status_code, session_id(client) == before) == (200, False)
+    assert sessions_client().hget(keys.session(session_id(client)), "role") == b"charge_nurse"
+    assert not sessions_client().exists(keys.session(before))
+    assert browser_with(before).get(UNITS).status_code == 302
+    record = LIVE.get()
+    assert record.admitted_at is not None  # it still counts against the number allowed
+
+
+def test_it_is_renewed_once(client: Client) -> None:
+    become("charge_nurse")
+    client.get(UNITS)
+    after = session_id(client)
+
+    client.get(UNITS)
+
+    assert session_id(client) == after
+
+
+def test_a_poll_renews_nothing(client: Client) -> None:
+    before = session_id(client)
+    become("charge_nurse")
+
+    assert client.get("/session/left/").status_code == 204
+    assert session_id(client) == before
+
+
+def test_a_session_that_was_ended_meanwhile_is_not_renewed(client: Client) -> None:
+    become("charge_nurse")
+    slow = SessionStore(session_id(client))
+    assert slow["role"] == "charge_nurse"
+    end_sessions(Q(portal="Hyperspace"), "admin", actor="root")
+
+    slow.renew_if_changed()
+
+    assert slow.session_key == session_id(client)
+    assert not LIVE.exists()
+
+
+def test_a_session_that_was_written_meanwhile_is_renewed_later_and_keeps_the_write(client: Client) -> None:
+    become("charge_nurse")
+    slow, quick = SessionStore(session_id(client)), SessionStore(session_id(client))
+    assert slow["role"] == "charge_nurse"
+    quick["colour"] = "green"
+    quick.save()
+
+    slow.renew_if_changed()
+    assert slow.session_key == session_id(client)
+    client.get(UNITS)
+
+    assert client.session["colour"] == "green"
+
+
+def test_of_many_answers_at_once_one_renews(client: Client) -> None:
+    become("charge_nurse")
+    slow = [SessionStore(session_id(client)) for _ in range(8)]
+    start = threading.Barrier(len(slow))
+
+    def renew(session: SessionStore) -> None:
+        assert session["role"] == "charge_nurse"
+        start.wait()
+        session.renew_if_changed()
+        connections.close_all()
+
+    threads = [threading.Thread(target=renew, args=[each]) for each in slow]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert LIVE.count() == 1
+    assert sum(each.session_key != session_id(client) for each in slow) == 1
+
+
+def test_the_new_id_has_the_newest_role_although_the_page_was_loaded_with_an_older_one(client: Client) -> None:
+    become("charge_nurse")
+    slow = SessionStore(session_id(client))
+    assert slow["role"] == "charge_nurse"
+    become("physician")
+
+    slow.renew_if_changed()
+
+    assert sessions_client().hget(keys.session(str(slow.session_key)), "role") == b"physician"
+    assert SessionStore(slow.session_key)["role"] == "physician"
+
+
+def test_without_redis_it_is_renewed_all_the_same_and_the_old_id_stays_ended(client: Client, stack: Stack) -> None:
+    before = session_id(client)
+    stack.sessions.kill()
+    become("charge_nurse")
+    page = client.get(UNITS)
+    stack.sessions.start()
+    until_back()
+
+    assert (page.status_code, session_id(client) == before) == (200, False)
+    assert client.get(UNITS).status_code == 200
+    assert browser_with(before).get(UNITS).status_code == 302
+    assert trust.is_redis()
