@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from epicops import keys
-from epicops.embedded.cluster import Cluster, ClusterNode
+from epicops.embedded.cluster import Cluster, ClusterNode, command
 from epicops.embedded.stack import free_port
 from epicops.redis_client import Redis, connect, queue_client
 from epicops.redis_slots import slot_of_key
@@ -71,6 +73,10 @@ def until(is_done: Callable[[], bool], seconds: float = GAP) -> float:
             pass
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s")
+
+
+def has_slots(cluster: Cluster, server: ClusterNode, key: str) -> bool:
+    return cluster.primary(key) is server
 
 
 def session(**data: object) -> str:
@@ -163,6 +169,21 @@ def test_a_promoted_replica_is_not_believed(cluster: Cluster, client: Redis) -> 
     assert trust.state.generation > generation
 
 
+@pytest.mark.django_db
+def test_who_is_primary_again_is_met_anew(cluster: Cluster) -> None:
+    name = session()
+    first, second = cluster.primary(keys.session(name)), cluster.replica(keys.session(name))
+    generations = []
+    for promoted in (second, first):
+        command(promoted, "FAILOVER")
+        until(partial(has_slots, cluster, promoted, keys.session(name)))
+        trust.forget()  # another process
+        assert SessionStore(name).load() is not None
+        generations.append(trust.state.generation)
+
+    assert generations[1] > generations[0]
+
+
 def test_a_killed_primary_stops_writes_for_less_than_five_seconds(cluster: Cluster, client: Redis) -> None:
     server = cluster.primary(keys.QUEUE)
     other, slowest = key_elsewhere(cluster, server), 0.0
@@ -185,11 +206,11 @@ def test_a_push_whose_answer_is_lost_is_not_sent_again(cluster: Cluster, client:
     server, impatient = cluster.primary(keys.QUEUE), connect(cluster.url, timeout=0.1)
     push(impatient, [b"1"])
     server.freeze()  # it will find the push in its socket
+    Timer(0.15, server.thaw).start()  # in time for a second try
 
     with pytest.raises(RedisError):
         push(impatient, [b"2"])
 
-    server.thaw()
     until(lambda: client.lrange(keys.QUEUE, 0, -1)[:1] == [b"2"])
     assert client.lrange(keys.QUEUE, 0, -1) == [b"2", b"1"]
 
