@@ -10,7 +10,10 @@ from typing import Final
 
 NOBODY: Final = "user default off resetpass resetkeys resetchannels -@all"
 NOTHING: Final = "resetkeys resetchannels -@all"
-CONNECTION: Final = "+ping +hello +auth +select +client|setname +client|id +client|no-evict +reset +quit"
+CONNECTION: Final = (
+    "+ping +hello +auth +select +client|setname +client|id +client|no-evict +reset +quit "
+    "+cluster|slots +cluster|nodes +cluster|info +asking +readonly"  # finding a key's shard, and following it
+)
 SCRIPTS: Final = "+eval +evalsha +script|load +multi +exec +discard"
 HASHES: Final = "+hset +hsetnx +hget +hmget +hgetall +hexists +hdel +hlen +hincrby"
 TIMES: Final = "+expire +pexpire +persist +ttl +pttl +exists +type +memory|usage +del +unlink"

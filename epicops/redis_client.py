@@ -32,17 +32,13 @@ __all__ = [
     "cache_reader",
     "cache_tracking_connection",
     "connect",
-    "forget_connections",
-    "is_spread",
     "node",
     "queue_client",
     "queue_door_client",
     "queue_web_client",
     "sentinels",
-    "server_identity",
     "sessions_client",
     "sessions_store_client",
-    "shards",
 ]
 
 WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
@@ -130,24 +126,6 @@ def connect(
     return _client(parse(url), _options(timeout, retries=retries) | options, home=home)
 
 
-def shards(client: Redis) -> list[Redis]:
-    """Return a client of each primary; raise RedisError when nobody knows them."""
-    return client.shards() if isinstance(client, Cluster) else [client]
-
-
-def is_spread(client: Redis) -> bool:
-    """Whether the client's keys are in several servers."""
-    return isinstance(client, Cluster)
-
-
-def forget_connections(client: Redis) -> None:
-    """Close idle connections, so that the next ones meet whatever server is there then."""
-    if isinstance(client, Cluster):
-        client.forget_connections()
-    else:
-        client.connection_pool.disconnect(inuse_connections=False)
-
-
 def sentinels(url: str) -> redis.sentinel.Sentinel:
     """Return the Sentinels of a Sentinel URL."""
     return _sentinels(parse(url))
@@ -182,7 +160,7 @@ class CacheConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django
         return _cache_client(url)
 
     def disconnect(self, connection: Redis) -> None:
-        forget_connections(connection)
+        connection.close()
 
 
 @functools.cache
@@ -210,25 +188,6 @@ def sessions_store_client(on_connect: Callable[[Any], None]) -> Redis:
     home = keys.SESSIONS_GENERATION
     url = settings.EPICOPS_REDIS_SESSIONS_URL
     return connect(url, timeout=SESSIONS_TIMEOUT, home=home, redis_connect_func=on_connect)
-
-
-def server_identity(connection: Any) -> str:
-    """Return who a server is, over a connection that nobody else uses yet; another one may lack what this one had.
-
-    That is the id it gave itself when it started and, in a Cluster, the epoch in which it was given its slots: who
-    comes to be primary again has missed something. Empty for a Cluster's replica, whom nobody asks for anything.
-    """
-    info = _lines(connection, "INFO server replication cluster")
-    if info["cluster_enabled"] == "0":
-        return info["run_id"]
-    return f"{info['run_id']}:{_lines(connection, 'CLUSTER INFO')['cluster_my_epoch']}" * (info["role"] == "master")
-
-
-def _lines(connection: Any, command: str) -> dict[str, str]:
-    connection.send_command(*command.split())
-    reply = connection.read_response()
-    text = reply.decode() if isinstance(reply, bytes) else str(reply)
-    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 
 @functools.cache

@@ -27,6 +27,13 @@ PERSISTENT: Final = {
     "min-replicas-to-write": 1,  # an isolated primary stops taking writes
     "min-replicas-max-lag": 3,  # seconds
 }
+CLUSTERED: Final = {  # a node that is cut off from most others stops by itself; behind it there may be no other replica
+    "cluster-enabled": "yes",
+    "cluster-require-full-coverage": "no",  # a shard that is away leaves the others at work
+    "cluster-preferred-endpoint-type": "hostname",  # certificates are checked by name
+    "tls-cluster": "yes",
+    "min-replicas-to-write": 0,
+}
 ROLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "sessions": {**PERSISTENT, "appendfsync": "everysec", "hash-max-listpack-value": 1024},  # a third less memory
     "queue": {**PERSISTENT, "appendfsync": "always", "no-appendfsync-on-rewrite": "no"},
@@ -50,8 +57,29 @@ class Site:
     def __post_init__(self) -> None:
         if set(self.roles) != set(ROLES):
             raise ValueError(f"roles are {', '.join(ROLES)}")
+        ports = [port for role in self.roles for port in self.servers(role).values()]
+        if len(set(ports)) < len(ports):
+            raise ValueError("two servers of a host have the same port; those of a Cluster have the ones after its own")
         if len(self.hosts) < QUORUM + 1:
-            raise ValueError("three hosts at least: two of three Sentinels must be able to decide")
+            raise ValueError("three hosts at least: two of three Sentinels, or primaries, must be able to decide")
+
+    @property
+    def watched(self) -> list[str]:
+        """The roles behind Sentinels."""
+        return [role for role in self.roles if not self.is_clustered(role)]
+
+    def is_clustered(self, role: str) -> bool:
+        return bool(self.roles[role].get("cluster"))
+
+    def servers(self, role: str) -> dict[str, int]:
+        """Return the ports of the role's servers on each host by their names, the role's own first.
+
+        In a Cluster each host has a primary and, of other hosts' shards, as many replicas as a shard has.
+        """
+        first, count = int(self.roles[role]["port"]), 1
+        if self.is_clustered(role):
+            count += int(self.roles[role].get("replicas", 1))
+        return {role if place == 0 else f"{role}-{place + 1}": first + place for place in range(count)}
 
     @classmethod
     def read(cls, path: Path) -> "Site":
@@ -65,20 +93,23 @@ def files(site: Site, passwords: Passwords) -> dict[str, str]:
     rendered |= {f"{user}.env": _environment(urls(site, user, passwords)) for user in URL_USERS}
     for host in site.hosts:
         for role in site.roles:
-            rendered[f"{host}/{role}.conf"] = redis_conf(site, role, host, passwords)
-        rendered[f"{host}/sentinel.conf"] = sentinel_conf(site, host, passwords)
+            rendered |= {
+                f"{host}/{name}.conf": redis_conf(site, role, host, passwords, name) for name in site.servers(role)
+            }
         rendered[f"{host}/users.acl"] = acl.render(acl.USERS, passwords)
-        rendered[f"{host}/sentinel-users.acl"] = acl.render(acl.SENTINEL_USERS, passwords)
+        if site.watched:
+            rendered[f"{host}/sentinel.conf"] = sentinel_conf(site, host, passwords)
+            rendered[f"{host}/sentinel-users.acl"] = acl.render(acl.SENTINEL_USERS, passwords)
     return rendered
 
 
-def redis_conf(site: Site, role: str, host: str, passwords: Passwords) -> str:
-    """Return one server's redis.conf; on the first host it starts as the primary."""
-    primary, port = site.hosts[0], site.roles[role]["port"]
+def redis_conf(site: Site, role: str, host: str, passwords: Passwords, name: str) -> str:
+    """Return one server's redis.conf; behind Sentinels that of the first host starts as the primary."""
+    primary, port = site.hosts[0], site.servers(role)[name]
     values = {
         **_tls(site, host, port),
         "tls-replication": "yes",
-        "dir": f"{site.data.format(host=host)}/{role}",
+        "dir": f"{site.data.format(host=host)}/{name}",
         "aclfile": f"{site.directory.format(host=host)}/users.acl",
         "save": '""',
         "maxmemory": site.roles[role]["maxmemory"],
@@ -95,7 +126,14 @@ def redis_conf(site: Site, role: str, host: str, passwords: Passwords) -> str:
         "tcp-keepalive": 60,
         "enable-debug-command": "no",
     }
-    if host != primary:
+    if site.is_clustered(role):
+        values |= {
+            **CLUSTERED,
+            "bind-source-addr": host,  # the others learn a node's address from its connections
+            "cluster-announce-hostname": host,
+            "cluster-node-timeout": site.down_after,
+        }
+    elif host != primary:
         values["replicaof"] = f"{primary} {port}"
     return _lines(values)
 
@@ -121,7 +159,7 @@ def sentinel_conf(site: Site, host: str, passwords: Passwords) -> str:
         f"sentinel parallel-syncs {role} 1\n"
         f"sentinel auth-user {role} sentinel\n"
         f"sentinel auth-pass {role} {passwords['sentinel']}\n"
-        for role in site.roles
+        for role in site.watched
     ]
     return _lines(general) + "".join(watched)
 
@@ -129,32 +167,39 @@ def sentinel_conf(site: Site, host: str, passwords: Passwords) -> str:
 def urls(site: Site, user: str, passwords: Passwords) -> dict[str, str]:
     """Return the three EPICOPS_REDIS_…_URL of the processes that run as `user`."""
     sentinels = ",".join(f"{host}:{site.sentinel_port}" for host in site.hosts)
-    at_sentinel = "peer" if user == "admin" else "app"  # whoever switches over commands the Sentinels
-    query = (
-        f"sentinel_username={at_sentinel}&sentinel_password={quote(passwords[at_sentinel])}"
-        f"&ssl_ca_certs={site.tls}/ca.crt&ssl_certfile={site.tls}/{user}.crt&ssl_keyfile={site.tls}/{user}.key"
-    )
+    name = "peer" if user == "admin" else "app"  # whoever switches over commands the Sentinels
+    at_sentinel = f"sentinel_username={name}&sentinel_password={quote(passwords[name])}"
+    files = f"ssl_ca_certs={site.tls}/ca.crt&ssl_certfile={site.tls}/{user}.crt&ssl_keyfile={site.tls}/{user}.key"
     login = f"{user}:{quote(passwords[user])}"
-    return {
-        f"EPICOPS_REDIS_{role.upper()}_URL": f"rediss+sentinel://{login}@{sentinels}/{role}?{query}"
-        for role in site.roles
-    }
+
+    def url(role: str) -> str:
+        if not site.is_clustered(role):
+            return f"rediss+sentinel://{login}@{sentinels}/{role}?{at_sentinel}&{files}"
+        nodes = ",".join(f"{host}:{port}" for port in site.servers(role).values() for host in site.hosts)
+        return f"rediss+cluster://{login}@{nodes}?{files}"
+
+    return {f"EPICOPS_REDIS_{role.upper()}_URL": url(role) for role in site.roles}
 
 
 def shell(site: Site, passwords: Passwords) -> str:
     """Return the runbooks' shell functions.
 
-    `redis HOST ROLE COMMAND…`, `sentinel HOST COMMAND…`, `manage COMMAND…` (on $DATABASE, if set), and `database`, the
-    address of PostgreSQL's database or, with a name, of another one beside it.
+    `redis HOST SERVER COMMAND…` (a server is called as its role, a Cluster's second one `ROLE-2`), `cluster COMMAND…`
+    for redis-cli's own cluster manager, `sentinel HOST COMMAND…`, `manage COMMAND…` (on $DATABASE, if set), and
+    `database`, the address of PostgreSQL's database or, with a name, of another one beside it.
     """
     files = f"--tls --cacert {site.tls}/ca.crt --cert {site.tls}/admin.crt --key {site.tls}/admin.key"
-    ports = "".join(f"        {role}) port={values['port']} ;;\n" for role, values in site.roles.items())
+    servers = [item for role in site.roles for item in site.servers(role).items()]
+    ports = "".join(f"        {name}) port={port} ;;\n" for name, port in servers)
     return f"""# Shell functions for the runbooks, as the users admin and peer.
 redis() {{
     case $2 in
 {ports}    esac
     host=$1; shift 2
     REDISCLI_AUTH={passwords["admin"]} redis-cli --user admin {files} -h "$host" -p "$port" "$@"
+}}
+cluster() {{
+    REDISCLI_AUTH={passwords["admin"]} redis-cli --user admin {files} --no-auth-warning --cluster "$@"
 }}
 sentinel() {{
     host=$1; shift

@@ -12,7 +12,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis, node, sentinels
-from epicops.redis_url import parse
+from epicops.redis_url import Topology, parse
 
 PAUSE_MS: Final = 20_000  # the old primary takes no writes for so long at most; longer than all of the below
 DEADLINE: Final = 8.0  # seconds for each of: replicas level, new primary
@@ -31,7 +31,10 @@ def switchover(url: str) -> tuple[Node, Node]:
     The URL's user must be admin, at the Sentinels peer. Writers wait or reconnect meanwhile. Raises
     SwitchoverError, or RedisError when a server does not answer.
     """
-    service = parse(url).service
+    address = parse(url)
+    if address.topology is not Topology.SENTINEL:
+        raise SwitchoverError("this role is not behind Sentinels; of a Cluster see docs/runbooks/redis-cluster.md")
+    service = address.service
     manager: Any = sentinels(url)
     before: Node = manager.discover_master(service)
     old: Any = node(url, *before)

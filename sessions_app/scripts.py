@@ -9,7 +9,8 @@ from typing import Any, Final
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
-from epicops.redis_client import Redis, is_spread
+from epicops.redis_client import Redis
+from epicops.redis_shards import is_spread
 
 NOW: Final = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 

@@ -21,7 +21,8 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from audit.models import AuditEvent
 from epicops import keys
-from epicops.redis_client import Redis, forget_connections, is_spread, server_identity, sessions_store_client
+from epicops.redis_client import Redis, sessions_store_client
+from epicops.redis_shards import forget_connections, is_spread, server_identity
 from sessions_app.registry import ALIAS
 
 logger = logging.getLogger(__name__)

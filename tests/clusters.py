@@ -1,14 +1,9 @@
-"""A Redis Cluster of a test's own that all three roles use."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Going over to a Redis Cluster of a test's own."""
 
 import pytest
 from django.conf import LazySettings
 
-from epicops.embedded.cluster import Cluster
 from epicops.redis_client import (
-    connect,
     queue_client,
     queue_door_client,
     queue_web_client,
@@ -21,20 +16,17 @@ from vitals.cache import breaker
 CLIENTS = (sessions_client, sessions_store_client, queue_client, queue_web_client, queue_door_client)
 
 
-@contextmanager
-def used(cluster: Cluster, settings: LazySettings, environment: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """Point this process, and those it starts, at an empty cluster."""
+def use(url: str, settings: LazySettings, environment: pytest.MonkeyPatch) -> None:
+    """Point all three roles of this process, and of those it starts, at a cluster; `forget` it before the test ends."""
+    forget()
     for role in ("SESSIONS", "QUEUE", "CACHE"):
-        setattr(settings, f"EPICOPS_REDIS_{role}_URL", cluster.url)
-        environment.setenv(f"EPICOPS_REDIS_{role}_URL", cluster.url)
-    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": [cluster.url]}}
-    connect(cluster.url).flushall()
-    _forget()
-    yield cluster
-    _forget()
+        setattr(settings, f"EPICOPS_REDIS_{role}_URL", url)
+        environment.setenv(f"EPICOPS_REDIS_{role}_URL", url)
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": [url]}}
 
 
-def _forget() -> None:
+def forget() -> None:
+    """Know nothing of any server, as a process that has just started."""
     trust.forget()
     for client in CLIENTS:
         client.cache_clear()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
@@ -20,17 +20,26 @@ NODE_TIMEOUT: Final = 2000  # ms of silence until the others take a node for fai
 
 
 class ClusterNode(Server):
-    """One Valkey or Redis server in cluster mode; `url` is that of the cluster."""
+    """One Valkey in cluster mode; `url` is that of the cluster."""
 
-    def __init__(self, root: Path, port: int, url: str, settings: dict[str, str], binary: str) -> None:
+    def __init__(self, root: Path, port: int, node_timeout: int) -> None:
         super().__init__(f"node-{port}", root)
         self.address = ("127.0.0.1", port)
-        self.url = url
-        self._settings = settings
-        self._binary = binary
+        self.url = f"redis+cluster://127.0.0.1:{port}"
+        self.settings = {
+            "bind": "127.0.0.1",
+            "port": str(port),
+            "cluster-enabled": "yes",
+            "cluster-node-timeout": str(node_timeout),
+            "cluster-require-full-coverage": "no",  # a shard that is away leaves the others at work
+            "repl-diskless-sync-delay": "0",
+            "maxmemory": "256mb",
+            "save": "",
+        }
 
     def command(self) -> list[str]:
-        return [self._binary, *(part for name, value in self._settings.items() for part in (f"--{name}", value))]
+        settings = (part for name, value in self.settings.items() for part in (f"--{name}", value))
+        return [str(get_binary_path()), *settings]
 
     def client(self) -> Redis:
         """Return a client of this very server, whatever its role."""
@@ -44,51 +53,19 @@ class ClusterNode(Server):
 
 
 class Cluster:
-    """Servers that form a cluster. Entered, every slot is served and every replica follows; left, all have stopped.
+    """Servers that form a cluster. Entered, every slot is served and every replica follows; left, all have stopped."""
 
-    `settings` go to every server beside its own: `tls-port` in place of `port`, an `aclfile`. `query` and `login` are
-    parts of the URL.
-    """
-
-    def __init__(
-        self,
-        root: Path,
-        *,
-        shards: int = 3,
-        replicas: int = 1,
-        node_timeout: int = NODE_TIMEOUT,
-        settings: dict[str, str] | None = None,
-        binary: str = str(get_binary_path()),
-        login: str = "",
-        query: str = "",
-    ) -> None:
-        self._root, self._shards, self._binary = root, shards, binary
-        self._settings = {"node_timeout": str(node_timeout)} | (settings or {})
-        self._is_tls = "tls-replication" in self._settings
-        self._login, self._query = login, query
+    def __init__(self, root: Path, *, shards: int = 3, replicas: int = 1, node_timeout: int = NODE_TIMEOUT) -> None:
+        self._root, self._shards, self._node_timeout = root, shards, node_timeout
         self.nodes = [self._node(port) for port in cluster_ports(shards * (1 + replicas))]
-        for each in self.nodes:
-            each.url = self.url
 
     @property
     def url(self) -> str:
         """The address for epicops, of all its nodes."""
-        hosts = ",".join(f"127.0.0.1:{each.address[1]}" for each in self.nodes)
-        return f"redis{'s' if self._is_tls else ''}+cluster://{self._login}{hosts}?{self._query}"
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.address[1]}" for each in self.nodes)
 
     def _node(self, port: int) -> ClusterNode:
-        ports = {"port": "0", "tls-port": str(port)} if self._is_tls else {"port": str(port)}
-        own = {
-            "bind": "127.0.0.1",
-            **ports,
-            "cluster-enabled": "yes",
-            "cluster-node-timeout": self._settings["node_timeout"],
-            "cluster-require-full-coverage": "no",  # a shard that is away leaves the others at work
-            "repl-diskless-sync-delay": "0",
-            "save": "",
-        }
-        given = {name: value for name, value in self._settings.items() if name != "node_timeout"}
-        return ClusterNode(self._root, port, "", own | given, self._binary)
+        return ClusterNode(self._root, port, self._node_timeout)
 
     def __enter__(self) -> Self:
         try:
@@ -132,12 +109,23 @@ class Cluster:
         """Start another server and have the others know it; it has no slots yet."""
         (port,) = cluster_ports(1)
         added = self._node(port)
-        added.url = self.url
         added.start()
         command(self.nodes[0], "MEET", *added.address)
         self.nodes.append(added)
         until(lambda: all(known(each) == len(self.nodes) for each in self.nodes))
+        self.wait_until_whole()  # a new node refuses for two seconds
         return added
+
+    def move(self, key: str, target: ClusterNode) -> None:
+        """Move the slot of a key, with all keys in it, to another primary, as redis-cli's reshard does."""
+        source, slot = self.primary(key), slot_of_key(key)
+        ids = {server: command(server, "MYID").decode() for server in (source, target)}
+        command(target, "SETSLOT", slot, "IMPORTING", ids[source])
+        command(source, "SETSLOT", slot, "MIGRATING", ids[target])
+        while names := command(source, "GETKEYSINSLOT", slot, 10):
+            source.client().migrate(*target.address, names, 0, 5000)
+        for server in (target, source):
+            command(server, "SETSLOT", slot, "NODE", ids[target])
 
     def primary(self, key: str) -> ClusterNode:
         """Return the server that the cluster says holds a key."""
@@ -167,7 +155,16 @@ def cluster_ports(number: int) -> list[int]:
     return ports
 
 
-def command(server: ClusterNode, *arguments: Any) -> Any:
+class Member(Protocol):
+    """A server in cluster mode, of whatever kind."""
+
+    @property
+    def is_running(self) -> bool: ...
+
+    def client(self) -> Redis: ...
+
+
+def command(server: Member, *arguments: Any) -> Any:
     """Have one server execute a CLUSTER command; return its raw reply."""
     connection: Any = server.client().connection_pool.get_connection()
     try:
@@ -177,21 +174,21 @@ def command(server: ClusterNode, *arguments: Any) -> Any:
         connection.disconnect()
 
 
-def slots(server: ClusterNode) -> Sequence[Any]:
+def slots(server: Member) -> Sequence[Any]:
     found: Sequence[Any] = command(server, "SLOTS")
     return found
 
 
-def state(server: ClusterNode) -> dict[str, str]:
+def state(server: Member) -> dict[str, str]:
     lines = command(server, "INFO").decode().split()
     return dict(line.split(":", 1) for line in lines)
 
 
-def known(server: ClusterNode) -> int:
+def known(server: Member) -> int:
     return int(state(server)["cluster_known_nodes"])
 
 
-def is_whole(server: ClusterNode) -> bool:
+def is_whole(server: Member) -> bool:
     if not server.is_running:
         return False
     info = state(server)

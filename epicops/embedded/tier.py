@@ -5,7 +5,7 @@ For drills: TLS, users and Sentinels are the real ones. Needs a redis-server wit
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -121,14 +121,7 @@ class Tier:
         self.stop()
 
     def _start(self) -> None:
-        authority = Authority(self.root / "tls")
-        authority.create("epicops drill CA")
-        for name in (*self.site.hosts, *URL_USERS):
-            authority.issue(name, [name] if name in self.site.hosts else [])
-        for name, text in files(self.site, self.passwords).items():
-            path = self.root / "conf" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+        write_files(self.root, self.site, self.passwords)
         for server in self.servers.values():
             server.start()
         for watcher in self.watchers.values():
@@ -174,6 +167,18 @@ class Tier:
     def _watched(self, watcher: Node) -> list[dict[str, Any]]:
         states: Any = watcher.client().sentinel_masters()
         return list(states.values())
+
+
+def write_files(root: Path, site: Site, passwords: Mapping[str, str]) -> None:
+    """Write a site's files to `root`/conf and certificates for it to `root`/tls."""
+    authority = Authority(root / "tls")
+    authority.create("epicops drill CA")
+    for name in (*site.hosts, *URL_USERS):
+        authority.issue(name, [name] if name in site.hosts else [])
+    for name, text in files(site, passwords).items():
+        path = root / "conf" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 def _folder_of(config: Path) -> Path:

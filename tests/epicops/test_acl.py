@@ -42,8 +42,13 @@ ALLOWED = {
         "EVAL x 2 patient:a:vitals {patient:a:vitals}:meta",
         "HGETALL {interconnect:queue}:alive",
         "TIME",
+        "CLUSTER SLOTS",
+        "CLUSTER INFO",
+        "READONLY",
     ],
     "worker": [
+        "CLUSTER SLOTS",
+        "ASKING",
         "EVAL x 4 interconnect:queue {interconnect:queue}:inflight {interconnect:queue}:ctl {interconnect:queue}:t",
         "BLMOVE interconnect:queue interconnect:queue RIGHT RIGHT 0.1",
         "LPUSH interconnect:dlq m",
@@ -82,6 +87,7 @@ FORBIDDEN = {
     ],
     "worker": ["HGETALL session:s", "DEL session:s", "FLUSHDB", "SLOWLOG GET", "KEYS *", "REPLICAOF NO ONE"],
     "ingest": [
+        "CLUSTER FAILOVER",
         "LRANGE interconnect:queue 0 -1",
         "RPOP interconnect:queue",
         "LPUSH interconnect:dlq m",

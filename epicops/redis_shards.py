@@ -1,0 +1,50 @@
+"""The servers behind a client, for the few who have to know: there are several in a Cluster, else one."""
+
+from typing import Any
+
+from epicops.redis_client import Redis
+from epicops.redis_cluster import Cluster
+
+
+def shards(client: Redis) -> list[Redis]:
+    """Return a client of each primary; raise RedisError when nobody knows them."""
+    return client.shards() if isinstance(client, Cluster) else [client]
+
+
+def is_spread(client: Redis) -> bool:
+    """Whether the client's keys are in several servers."""
+    return isinstance(client, Cluster)
+
+
+def has_replicas(client: Redis) -> bool:
+    """Whether the shard of a Cluster client's `home` has a replica that might be promoted: any that has not failed."""
+    nodes: dict[str, dict[str, str]] = client.execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
+    (primary,) = (each["node_id"] for each in nodes.values() if "myself" in each["flags"])
+    return any(each["master_id"] == primary and "fail" not in each["flags"].split(",") for each in nodes.values())
+
+
+def forget_connections(client: Redis) -> None:
+    """Close idle connections, so that the next ones meet whatever server is there then."""
+    if isinstance(client, Cluster):
+        client.forget_connections()
+    else:
+        client.connection_pool.disconnect(inuse_connections=False)
+
+
+def server_identity(connection: Any) -> str:
+    """Return who a server is, over a connection that nobody else uses yet; another one may lack what this one had.
+
+    That is the id it gave itself when it started and, in a Cluster, the epoch in which it was given its slots: who
+    comes to be primary again has missed something. Empty for a Cluster's replica, whom nobody asks for anything.
+    """
+    info = _lines(connection, "INFO server replication cluster")
+    if info["cluster_enabled"] == "0":
+        return info["run_id"]
+    return f"{info['run_id']}:{_lines(connection, 'CLUSTER INFO')['cluster_my_epoch']}" * (info["role"] == "master")
+
+
+def _lines(connection: Any, command: str) -> dict[str, str]:
+    connection.send_command(*command.split())
+    reply = connection.read_response()
+    text = reply.decode() if isinstance(reply, bytes) else str(reply)
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
