@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
-from vitals import admin_comparison, admin_portals  # noqa: F401  they register their pages
+from vitals import admin_comparison, admin_portals, cache  # noqa: F401  the first two register their pages
 from vitals.assignments import write_through
 from vitals.models import (
     Assignment,
@@ -211,3 +211,5 @@ class OxygenTargetAdmin(AuditedModelAdmin[OxygenTarget]):
     def save_model(self, request: HttpRequest, obj: OxygenTarget, form: Any, change: bool) -> None:  # noqa: FBT001
         obj.decided_by, obj.decided_at = operator(request), now()  # type: ignore[assignment]  # our user model
         super().save_model(request, obj, form, change)
+        beds = Stay.objects.filter(visit__patient=obj.patient_id, to_at=None).values_list("bed", flat=True)
+        transaction.on_commit(lambda: cache.write_through(list(beds)))  # the document says which scale holds

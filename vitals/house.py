@@ -15,7 +15,7 @@ from vitals.models import Bed, Unit
 from vitals.occupants import Occupant, read_occupants
 from vitals.wards import in_order
 
-RECHECKED: Final = 1.0  # seconds; boards poll every two
+RECHECKED: Final = 1.0  # seconds; about as often as boards poll
 
 Occupants = Mapping[int, tuple[Occupant, ...]]  # by a bed's id, the latest arrival first
 

@@ -5,18 +5,16 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings
-from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 from pytest_django.live_server_helper import LiveServer
 
 from epicops.embedded.stack import Stack
 from epicops.redis_client import sessions_client
-from sessions_app.models import User
 from tests import factories
 from tests.builders import adt, oru, push
 from tests.processes import ManageProcess
+from vitals.cache import read_beds
 from vitals.models import Bed, Unit, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -25,29 +23,6 @@ WCAG = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
     "resultTypes": ["violations"],  # to describe what passes takes axe most of its time
 }
-
-
-@pytest.fixture
-def visit(transactional_db: None) -> Visit:
-    """A patient with vitals in bed427 of ward A, where Amara works; bed428 is free, bed429's readings are old."""
-    factories.amara()
-    visit = factories.admit(factories.bed())
-    factories.observe(visit, minutes_ago=40, hr=70, sbp=131, dbp=82)
-    factories.observe(visit)
-    factories.bed("bed428")
-    factories.observe(factories.admit(factories.bed("bed429"), "Haddad"), minutes_ago=9)
-    return visit
-
-
-@pytest.fixture
-def amara(page: Page, live_server: LiveServer, visit: Visit) -> Page:
-    """Amara's browser, signed in."""
-    client = factories.signed_in(Client(), User.objects.get(username="amara"))
-    name = settings.SESSION_COOKIE_NAME
-    page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": live_server.url}])
-    page.goto(f"{live_server.url}/hyperspace/")
-    expect(page.get_by_role("heading", name="My units")).to_be_visible()
-    return page
 
 
 def open_board(page: Page) -> None:
@@ -59,6 +34,10 @@ def open_bed(page: Page) -> None:
     open_board(page)
     page.get_by_role("link", name="427").click()
     expect(page.get_by_role("heading", name="Last 24 hours")).to_be_visible()
+
+
+def is_poll(response: Response) -> bool:
+    return "/cells/" in response.url
 
 
 def violations(page: Page) -> list[str]:
@@ -75,7 +54,8 @@ def test_a_message_changes_the_heart_rate_on_an_open_board(
 ) -> None:
     push(adt("A01"), oru(hr=78))
     manage("consume_interconnect", "--drain").wait()
-    ward = Bed.objects.get(key="bed427").unit
+    bed = Bed.objects.get(key="bed427")
+    ward = bed.unit
     ward.staff.add(factories.person("amara"))
     manage("consume_interconnect")
     page.goto(f"{live_server.url}/hyperspace/units/{ward.pk}/")
@@ -88,8 +68,13 @@ def test_a_message_changes_the_heart_rate_on_an_open_board(
     page.get_by_role("link", name="427").focus()
 
     push(oru(hr=141, minutes=2))
+    while read_beds([bed])[bed.pk].readings[0].text != "141":
+        page.wait_for_timeout(20)
+    for _ in range(2):  # the first may have been under way
+        page.wait_for_event("response", is_poll)
 
-    expect(heart_rate).to_contain_text("141", timeout=15_000)
+    expect(heart_rate).to_contain_text("141", timeout=1000)
+    assert int(page.locator("#live").get_attribute("data-interval") or 0) <= 1500  # ms: there within two seconds
     assert page.evaluate("window.isTheSamePage")
     expect(page.get_by_role("link", name="427")).to_be_focused()
     assert complaints == []

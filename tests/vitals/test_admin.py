@@ -1,5 +1,6 @@
 """Wards and patients in the operators' admin."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from tests import factories
 from tests.builders import adt, oru
 from tests.operators import root, staff
 from vitals.codes import local_codes
-from vitals.models import OxygenTarget, Patient, UnmappedCode
+from vitals.models import Bed, OxygenTarget, Patient, UnmappedCode
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +100,16 @@ def test_an_oxygen_target_has_an_author_and_a_time_and_stays(client: Client) -> 
     assert (target.scale, target.decided_by.get_username()) == (2, "root")
     assert now() - target.decided_at < timedelta(minutes=1)
     assert client.post(reverse("admin:vitals_oxygentarget_change", args=[target.pk]), {"scale": 1}).status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_oxygen_target_is_in_the_cached_document_at_once(client: Client) -> None:
+    client.force_login(root())
+
+    client.post(reverse("admin:vitals_oxygentarget_add"), {"patient": Patient.objects.get().pk, "scale": 2})
+
+    raw = get_redis_connection("default").get(keys.vitals(Bed.objects.get().key))
+    assert json.loads(raw)["scale"] == 2
 
 
 @pytest.mark.django_db(transaction=True)
