@@ -1,13 +1,32 @@
 """How much is where: the counts that add up to every message ever pushed."""
 
-from typing import TypedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypedDict
 
 from django.db.models import Count
 
 from epicops import keys
 from epicops.redis_client import Redis
-from interconnect.consumer.queue import depth
+from interconnect.consumer.queue import DEPTH, depth
+from interconnect.hl7.er7 import parse
+from interconnect.hl7.rejected import MessageRejected
+from interconnect.hl7.timestamps import parse as parse_time
 from interconnect.models import DeadLetter, InboundMessage, InboxMessage
+
+HEAD: Final = 512  # bytes; MSH-7 is well within
+# KEYS 1 queue  ARGV 1 bytes wanted  ->  the start of the message that waits longest; it may be of 10 MiB
+OLDEST_HEAD: Final = "return string.sub(redis.call('LINDEX', KEYS[1], -1) or '', 1, tonumber(ARGV[1]))"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What is in Redis. `oldest_sent_at` is what the longest waiting message says in MSH-7, None when unreadable."""
+
+    waiting: int
+    inflight: int
+    dlq: int
+    oldest_sent_at: datetime | None
 
 
 class Counts(TypedDict):
@@ -42,3 +61,21 @@ def counts(client: Redis) -> Counts:
         discarded=DeadLetter.objects.filter(state=DeadLetter.State.DISCARDED).count(),
         dlq=client.llen(keys.DLQ),
     )
+
+
+def read_queue(client: Redis) -> Queue:
+    """Return what is in Redis; raises RedisError."""
+    with client.pipeline(transaction=False) as pipe:
+        pipe.eval(DEPTH, 3, keys.QUEUE, keys.INFLIGHT, keys.CONTROL)
+        pipe.llen(keys.DLQ)
+        pipe.eval(OLDEST_HEAD, 1, keys.QUEUE, HEAD)
+        (waiting, inflight), dlq, head = pipe.execute()
+    return Queue(waiting, inflight, dlq, _sent_at(head))
+
+
+def _sent_at(head: bytes) -> datetime | None:
+    try:
+        header = parse(head, fallback="latin-1").first("MSH")  # the cut may be within a character
+        return parse_time(header.get(7)) if header else None
+    except (MessageRejected, ValueError):
+        return None

@@ -14,8 +14,9 @@ from prometheus_client.registry import Collector
 
 from interconnect.feed.silence import silent
 from interconnect.models import Feed
+from interconnect.status import Queue
 from monitoring.health import ROLES, answer
-from monitoring.status import Queue, Status, Totals, status
+from monitoring.status import Status, Totals, status
 from sessions_app.models import SessionRecord
 from sessions_app.trust import trust
 

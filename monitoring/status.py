@@ -9,32 +9,14 @@ from uuid import UUID
 from django.db.models import Count, Max, Sum
 from django.utils import timezone
 
-from epicops import keys
-from epicops.redis_client import Redis, queue_web_client
+from epicops.redis_client import queue_web_client
 from interconnect.consumer.heartbeat import Program
-from interconnect.consumer.queue import DEPTH
-from interconnect.hl7.er7 import parse
-from interconnect.hl7.rejected import MessageRejected
-from interconnect.hl7.timestamps import parse as parse_time
 from interconnect.models import Batch, DeadLetter, InboundMessage, InboxMessage, Pause
+from interconnect.status import Queue, read_queue
 from monitoring.health import KINDS, answer, running, servers
 from monitoring.models import Sample
 
 RATE_SECONDS: Final = 60
-
-HEAD: Final = 512  # bytes; MSH-7 is well within
-# KEYS 1 queue  ARGV 1 bytes wanted  ->  the start of the message that waits longest; it may be of 10 MiB
-OLDEST_HEAD: Final = "return string.sub(redis.call('LINDEX', KEYS[1], -1) or '', 1, tonumber(ARGV[1]))"
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """What is in Redis. `oldest_sent_at` is what the longest waiting message says in MSH-7, None when unreadable."""
-
-    waiting: int
-    inflight: int
-    dlq: int
-    oldest_sent_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +75,6 @@ def status() -> Status:
         pauses=answer(lambda: list(Pause.objects.in_force().select_related("paused_by"))),
         at=timezone.now(),
     )
-
-
-def read_queue(client: Redis) -> Queue:
-    with client.pipeline(transaction=False) as pipe:
-        pipe.eval(DEPTH, 3, keys.QUEUE, keys.INFLIGHT, keys.CONTROL)
-        pipe.llen(keys.DLQ)
-        pipe.eval(OLDEST_HEAD, 1, keys.QUEUE, HEAD)
-        (waiting, inflight), dlq, head = pipe.execute()
-    return Queue(waiting, inflight, dlq, _sent_at(head))
-
-
-def _sent_at(head: bytes) -> datetime | None:
-    try:
-        header = parse(head, fallback="latin-1").first("MSH")  # the cut may be within a character
-        return parse_time(header.get(7)) if header else None
-    except (MessageRejected, ValueError):
-        return None
 
 
 def read_totals() -> Totals:

@@ -1,15 +1,14 @@
 """One process per lane, and one that deals out; they start and end together."""
 
-import json
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from epicops import systemd
 from epicops.shutdown import StopFlag
+from interconnect.consumer.tally import Tally, gather
 
 POLL: Final = 0.25  # seconds
 
@@ -18,13 +17,23 @@ class LaneEnded(Exception):  # noqa: N818  named for the event
     """A lane's process ended by itself; the others have been stopped."""
 
 
-def run_lanes(number: int, arguments: Sequence[str], stop: StopFlag, *, drain: bool) -> Counter[str]:
-    """Run the processes until asked to stop, or with `drain` until nothing is left; return what they did together."""
-    command = [sys.executable, sys.argv[0], "consume_interconnect", *arguments, "--lanes", str(number), "--lane"]
+def run_lanes(number: int, arguments: Sequence[str], stop: StopFlag, tallies: dict[int, Tally], *, drain: bool) -> None:
+    """Run the processes until asked to stop, or with `drain` until nothing is left; keep in `tallies` what they do."""
+    command = [
+        sys.executable,
+        sys.argv[0],
+        "consume_interconnect",
+        *arguments,
+        "--lanes",
+        str(number),
+        "--tell",
+        "--lane",
+    ]
     started = [
         subprocess.Popen([*command, str(lane), *(["--drain"] if drain and lane == 0 else [])], stdout=subprocess.PIPE)
         for lane in range(number + 1)
     ]
+    listeners = [gather(lane, process.stdout, tallies) for lane, process in enumerate(started) if process.stdout]
     try:
         systemd.notify("READY=1", f"STATUS=deals out to {number} lanes")
         while not stop.requested and all(process.poll() is None for process in started):
@@ -34,10 +43,8 @@ def run_lanes(number: int, arguments: Sequence[str], stop: StopFlag, *, drain: b
     finally:
         for process in started:
             process.terminate()
-        told = [process.communicate()[0] for process in started]
+        for process, listener in zip(started, listeners, strict=True):
+            listener.join()  # ends with the process, and nothing is left unread
+            process.wait()
     if not stop.requested and not has_drained:
         raise LaneEnded("A lane's process ended; all of them are stopped")
-    total = Counter[str]()
-    for line in filter(None, told):
-        total.update(json.loads(line))
-    return total

@@ -7,7 +7,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from uuid import UUID
@@ -31,6 +30,7 @@ from interconnect.consumer.outage import Outage
 from interconnect.consumer.ownership import HUNG_SECONDS, owned_queue
 from interconnect.consumer.queue import Claim, Fenced, InboundQueue, Paused, ServerChanged, uuid7
 from interconnect.consumer.read_ahead import ReadAhead
+from interconnect.consumer.tally import Tally
 from interconnect.consumer.unwritten import last_effects
 from interconnect.dlq import foreign, lateness, redrive
 from interconnect.dlq.dead_letters import push_outbox, requested_replays
@@ -56,15 +56,6 @@ class Step(Enum):
     STOPPED = "stopped"  # there may be messages, which must not be taken yet
 
 
-@dataclass(slots=True)
-class Tally:
-    """What one worker process has done so far."""
-
-    messages: Counter[str] = field(default_factory=Counter)  # by status
-    batches: int = 0
-    redelivered: int = 0  # batches that had been committed before
-
-
 class Worker:
     """Applies the inbound queue for as long as it owns it."""
 
@@ -79,7 +70,7 @@ class Worker:
         lane: int = 0,
         lane_count: int = 1,
     ) -> None:
-        self.tally = Tally()
+        self.tally: Tally = Counter()
         # Random per process: a name that a restart reuses would hide the one before.
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._client = client
@@ -92,7 +83,6 @@ class Worker:
         self._written_through_at = 0.0
         self._last_beat = self._refreshed_at = float("-inf")
         self._outage = Outage(self.name)
-        self.is_owner = False
         self._lane = lane
         self._lanes = lane_count
         self._dealer: Dealer | None = None  # of lane 0, where there are others
@@ -122,11 +112,11 @@ class Worker:
     def _own(self, queue: InboundQueue) -> None:
         logger.info("queue owned", extra={"worker": self.name})
         systemd.notify("STATUS=owns the queue")
-        self.is_owner = True
+        self.tally["owners"] = 1
         try:
             self._work(queue)
         finally:
-            self.is_owner = False
+            self.tally["owners"] = 0
 
     def _work(self, queue: InboundQueue) -> None:
         last_housekeeping = 0.0
@@ -238,8 +228,8 @@ class Worker:
         one_by_one = canary.one_by_one if canary else None
         effects = apply_batch(batch_id, deliveries, self.name, one_by_one, self._lane)
         if effects is None:
-            self.tally.redelivered += 1
+            self.tally["redelivered"] += 1
             return
-        self.tally.batches += 1
-        self.tally.messages.update(delivery.status.value for delivery in deliveries)
+        self.tally["batches"] += 1
+        self.tally.update(delivery.status.value for delivery in deliveries)
         self._unwritten |= effects

@@ -1,36 +1,39 @@
-"""What one worker process has done, for Prometheus, read from its tally at each scrape. No label holds patient data."""
+"""What workers have done, for Prometheus, by lane, as each scrape finds it. No label holds patient data."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from interconnect.consumer.worker import Worker
+from interconnect.consumer.tally import Tallies
+from interconnect.models import InboundMessage
 
 
 class WorkerCollector(Collector):
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, tallies: Callable[[], Tallies]) -> None:
+        self._tallies = tallies
 
     def collect(self) -> Iterator[Metric]:
-        tally = self._worker.tally
-        messages = CounterMetricFamily(
-            "epicops_worker_messages", "Messages delivered by this process", labels=["status"]
+        messages = CounterMetricFamily("epicops_worker_messages", "Messages delivered", labels=["lane", "status"])
+        batches = CounterMetricFamily("epicops_worker_batches", "Batches committed", labels=["lane"])
+        again = CounterMetricFamily(
+            "epicops_worker_redelivered", "Batches that had been committed before", labels=["lane"]
         )
-        for status, number in sorted(tally.messages.items()):
-            messages.add_metric([status], number)
-        yield messages
-        yield CounterMetricFamily("epicops_worker_batches", "Batches it committed", tally.batches)
-        yield CounterMetricFamily(
-            "epicops_worker_redelivered", "Batches that had been committed before", tally.redelivered
-        )
-        yield GaugeMetricFamily("epicops_worker_is_owner", "1 while it owns the queue", int(self._worker.is_owner))
+        owns = GaugeMetricFamily("epicops_worker_is_owner", "1 while it owns the queue or lane", labels=["lane"])
+        for number, tally in sorted(self._tallies().items()):
+            lane = str(number)
+            for status in InboundMessage.Status.values:
+                messages.add_metric([lane, status], tally[status])
+            batches.add_metric([lane], tally["batches"])
+            again.add_metric([lane], tally["redelivered"])
+            owns.add_metric([lane], tally["owners"])
+        yield from (messages, batches, again, owns)
 
 
-def serve_metrics(worker: Worker, port: int) -> None:
+def serve_metrics(tallies: Callable[[], Tallies], port: int) -> None:
     """Answer scrapes on this port of all interfaces, in a thread; OSError where it is taken."""
     registry = CollectorRegistry()
-    registry.register(WorkerCollector(worker))
+    registry.register(WorkerCollector(tallies))
     ProcessCollector(registry=registry)
     start_http_server(port, registry=registry)

@@ -1,6 +1,11 @@
 """How the worker behaves towards those who run it."""
 
+import os
+import pty
+import re
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -10,9 +15,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from epicops.redis_client import Redis, queue_client
+from interconnect.consumer.ownership import owners
 from interconnect.models import DeadLetter, InboundMessage
 from tests.builders import drain, oru, push
-from tests.processes import ManageProcess
+from tests.processes import PROJECT, ManageProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,7 +94,58 @@ def test_a_worker_tells_systemd_and_prometheus(
     assert told[0] == b"READY=1\nSTATUS=standing by"
     assert b"STATUS=owns the queue" in told
     assert b"WATCHDOG=1" in told
-    assert "epicops_worker_is_owner 1.0" in metrics
+    assert 'epicops_worker_is_owner{lane="0"} 1.0' in metrics
+
+
+def test_one_port_has_the_metrics_of_all_lanes(manage: Callable[..., ManageProcess]) -> None:
+    push(*(oru(f"M{number}") for number in range(20)))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    worker = manage("consume_interconnect", "--lanes", "2", "--metrics-port", str(port))
+
+    def delivered() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+            found = re.findall(
+                r'epicops_worker_messages_total{lane="(\d)",status="skipped"} (\S+)', page.read().decode()
+            )
+        return {lane: float(number) for lane, number in found}
+
+    worker.wait_for("queue owned")
+    until(lambda: sum(delivered().values()) == 20)
+
+    assert {lane for lane, number in delivered().items() if number} == {"1", "2"}
+    assert worker.stop() == 0
+
+
+def test_lanes_end_in_good_order_when_what_started_them_is_killed(manage: Callable[..., ManageProcess]) -> None:
+    worker = manage("consume_interconnect", "--lanes", "2")
+    until(lambda: len(owners()) == 3)
+
+    worker.kill()
+
+    until(lambda: not owners())
+
+
+def test_on_a_terminal_the_worker_shows_how_far_it_is(process_environment: dict[str, str]) -> None:
+    push(oru(), oru(minutes=2))
+    mine, its = pty.openpty()
+    process_environment |= {"TERM": "xterm", "COLUMNS": "200"}
+    command = [sys.executable, str(PROJECT / "manage.py"), "consume_interconnect"]
+    worker = subprocess.Popen(command, env=process_environment, stdout=its, stderr=subprocess.DEVNULL)
+    shown = ""
+    while "0 waiting, 0 in flight" not in shown:
+        shown += os.read(mine, 4096).decode()
+    worker.terminate()
+
+    assert worker.wait() == 0
+    assert "0 dead of 2" in shown
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_the_counts_can_be_watched(manage: Callable[..., ManageProcess]) -> None:

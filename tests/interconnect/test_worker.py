@@ -134,7 +134,7 @@ def test_a_batch_that_was_committed_is_only_acknowledged() -> None:
 
     tally = drain().tally
 
-    assert (tally.redelivered, InboundMessage.objects.count()) == (1, 0)
+    assert (tally["redelivered"], InboundMessage.objects.count()) == (1, 0)
     assert not queue_client().exists(keys.INFLIGHT)
 
 

@@ -4,7 +4,9 @@ import gc
 import json
 import sys
 import time
+from argparse import SUPPRESS
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.management import call_command
@@ -15,6 +17,8 @@ from epicops.shutdown import stop_on_signal
 from interconnect.consumer.lane_processes import LaneEnded, run_lanes
 from interconnect.consumer.lanes import MOST as MOST_LANES
 from interconnect.consumer.ownership import HUNG_SECONDS, TransactionPooling
+from interconnect.consumer.progress import progress_line
+from interconnect.consumer.tally import Tally, telling
 from interconnect.consumer.worker import Worker
 from interconnect.consumer.worker_metrics import serve_metrics
 
@@ -40,7 +44,8 @@ class Command(BaseCommand):
             help="apply in N processes beside the one that deals out, each patient's messages in order (default 1)",
         )
         parser.add_argument("--lane", type=int, metavar="K", help="be lane K of N only, 0 to deal out")
-        parser.add_argument("--metrics-port", type=int, metavar="PORT", help="serve this process's metrics on PORT")
+        parser.add_argument("--metrics-port", type=int, metavar="PORT", help="serve metrics of all lanes on PORT")
+        parser.add_argument("--tell", action="store_true", help=SUPPRESS)  # what run_lanes hears of a lane
         parser.add_argument(
             "--strict", action="store_true", help="start only where preflight says that no message can be lost"
         )
@@ -57,39 +62,35 @@ class Command(BaseCommand):
             call_command("preflight", strict=True, promise=["No message is lost"], stdout=self.stderr)
         tune_garbage_collection()
         started = time.monotonic()
+        tallies: dict[int, Tally] = {}
+        if options["metrics_port"]:
+            serve_metrics(lambda: tallies, options["metrics_port"])
         lanes, lane = options["lanes"], options["lane"]
-        with stop_on_signal() as stop:
-            if lanes > 1 and lane is None:
-                arguments = ["--batch", str(batch), "--hung-after", str(hung_after)]
-                try:
-                    done = run_lanes(lanes, arguments, stop, drain=drain)
-                except LaneEnded as error:
-                    raise CommandError(str(error)) from None
-            else:
-                worker = Worker(
-                    queue_client(),
-                    size=batch,
-                    drain=drain,
-                    stop=stop,
-                    hung_seconds=hung_after,
-                    lane=lane or 0,
-                    lane_count=lanes,
-                )
-                done = self._work(worker, options["metrics_port"])
-        if drain or lane is not None:
+        try:
+            with stop_on_signal() as stop, progress_line(lambda: tallies):
+                if lanes > 1 and lane is None:
+                    arguments = ["--batch", str(batch), "--hung-after", str(hung_after)]
+                    run_lanes(lanes, arguments, stop, tallies, drain=drain)
+                else:
+                    worker = Worker(
+                        queue_client(),
+                        size=batch,
+                        drain=drain,
+                        stop=stop,
+                        hung_seconds=hung_after,
+                        lane=lane or 0,
+                        lane_count=lanes,
+                    )
+                    tallies[lane or 0] = worker.tally
+                    with telling(worker.tally, stop) if options["tell"] else nullcontext():
+                        worker.run()
+        except (LaneEnded, TransactionPooling) as error:
+            raise CommandError(str(error)) from error
+        if (drain or lane is not None) and not options["tell"]:
+            done = sum(tallies.values(), Counter[str]())
             counts = {name: done[name] for name in ("applied", "skipped", "dead", "batches", "redelivered")}
             seconds = round(time.monotonic() - started, 3)
             sys.stdout.write(json.dumps({**counts, "seconds": seconds}) + "\n")
-
-    def _work(self, worker: Worker, metrics_port: int | None) -> Counter[str]:
-        if metrics_port:
-            serve_metrics(worker, metrics_port)
-        try:
-            worker.run()
-        except TransactionPooling as error:
-            raise CommandError(str(error)) from error
-        tally = worker.tally
-        return tally.messages + Counter(batches=tally.batches, redelivered=tally.redelivered)
 
 
 def tune_garbage_collection() -> None:
