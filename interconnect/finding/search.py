@@ -10,14 +10,20 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from interconnect.finding.searches import MessageTokens
 from interconnect.finding.tokens import PATHS, token
 
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
 FEW: Final = 1000  # messages that a search lists by their ids
+# PostgreSQL believes that several tokens meet as often as chance has it, and with a limit reads the table until they
+# have. Materialized it intersects their lists in the index, limit or not.
+FIND: Final = "SELECT message_id FROM interconnect_messagetokens WHERE tokens @> %s::bigint[] LIMIT %s"
+FIND_ALL: Final = """
+WITH found AS MATERIALIZED (SELECT message_id FROM interconnect_messagetokens WHERE tokens @> %s::bigint[])
+SELECT message_id FROM found LIMIT %s"""
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 MAX_ID: Final = 2**63 - 1
@@ -49,8 +55,9 @@ class Query(NamedTuple):
 
     def _holds(self, prefix: str) -> Q:
         """Look few matches up by the index; walk many from the newest. Left alone, PostgreSQL walks for the few too."""
-        rows = MessageTokens.objects.filter(tokens__contains=list(self.tokens))
-        ids = list(rows.values_list("pk", flat=True)[: FEW + 1])
+        with connection.cursor() as cursor:
+            cursor.execute(FIND_ALL if len(self.tokens) > 1 else FIND, [list(self.tokens), FEW + 1])
+            ids = [pk for (pk,) in cursor.fetchall()]
         if len(ids) <= FEW:
             return Q(**{f"{prefix}pk__in": ids})
         return Q(**{f"{prefix}tokens__tokens__contains": list(self.tokens)})

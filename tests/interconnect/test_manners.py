@@ -106,7 +106,7 @@ def test_one_port_has_the_metrics_of_all_lanes(manage: Callable[..., ManageProce
     def delivered() -> dict[str, float]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
             found = re.findall(
-                r'epicops_worker_messages_total{lane="(\d)",status="skipped"} (\S+)', page.read().decode()
+                r'epicops_worker_messages_total{lane="(\d)",status="applied"} (\S+)', page.read().decode()
             )
         return {lane: float(number) for lane, number in found}
 
