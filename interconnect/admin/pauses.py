@@ -61,7 +61,7 @@ class PauseAdmin(ReadOnlyModelAdmin[Pause]):
         return request.user.has_perm("interconnect.resume_pause")
 
     def get_fields(self, request: HttpRequest, obj: Pause | None = None) -> tuple[str, ...]:
-        ended = ("paused_by", "paused_at", "until", "resumed_by", "resumed_at", "settled_at")
+        ended = ("message", "paused_by", "paused_at", "until", "resumed_by", "resumed_at", "settled_at")
         return ("scope", "value", "reason", *(ended if obj else ("minutes",)))
 
     def save_model(self, request: HttpRequest, obj: Pause, form: forms.ModelForm[Pause], change: Any) -> None:
