@@ -187,11 +187,13 @@ def test_an_operator_holds_from_the_letter_sees_it_everywhere_and_releases_it(sa
             reverse("admin:interconnect_timeline", args=["patient", patient]),
         )
     ]
+    index = client.get(reverse("admin:index")).content.decode()
     client.post(reverse("admin:interconnect_pause_release", args=[Pause.objects.get().pk]))
     drain()
 
     assert "Hold later messages of this patient" in offered
     assert answer["Location"] == page
+    assert f"Paused</span> the patient of message {letter.message_id}, by sam" in index
     assert all("<strong>1 waits</strong>" in text and "Release now" in text for text in shown)
     assert outcomes()[-1] == ("ORU^R01", "applied")
     codes = AuditEvent.objects.filter(actor="sam", code__startswith="queue.").order_by("id")
