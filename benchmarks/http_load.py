@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from time import perf_counter, sleep
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+import psutil  # type: ignore[import-untyped]  # it ships none
 
 from epicops.embedded.programs import web
 from epicops.embedded.stack import free_port
@@ -17,9 +19,22 @@ Result = TypeVar("Result")
 START_SECONDS = 30
 
 
+class Server(NamedTuple):
+    """A web server of ours."""
+
+    port: int
+    pid: int
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that its processes have taken."""
+        main = psutil.Process(self.pid)
+        times = [process.cpu_times() for process in (main, *main.children(recursive=True))]
+        return float(sum(time.user + time.system for time in times))
+
+
 @contextmanager
-def served() -> Iterator[int]:
-    """Run the web server as production does; yield its port."""
+def served() -> Iterator[Server]:
+    """Run the web server as production does."""
     port = free_port()
     environment = os.environ | {"EPICOPS_DEBUG": "0", "EPICOPS_ALLOWED_HOSTS": "127.0.0.1"}
     with subprocess.Popen(web(port), env=environment, stdout=subprocess.DEVNULL) as server:
@@ -29,7 +44,7 @@ def served() -> Iterator[int]:
                 if perf_counter() > deadline:
                     raise SystemExit("the web server does not start")
                 sleep(0.1)
-            yield port
+            yield Server(port, server.pid)
         finally:
             server.terminate()
 
@@ -83,6 +98,18 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def each_once(port: int, cookie: str, paths: Sequence[str], clients: int = 6) -> None:
+    """Ask for each path over several connections, so that each of the server's processes has answered it."""
+
+    def client(number: int) -> None:
+        start = number * len(paths) // clients
+        with closing(Connection(port, cookie)) as connection:
+            for path in (*paths[start:], *paths[:start]):
+                _expect(connection.get(path))
+
+    _together(client, clients)
 
 
 def as_many_as_go(port: int, cookie: str, paths: Sequence[str], seconds: float, clients: int = 8) -> float:
