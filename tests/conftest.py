@@ -161,7 +161,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("browser"):
             item.fixturenames.insert(0, "_database_beside_playwright")  # type: ignore[attr-defined]  # a Function has them
-            item.add_marker(pytest.mark.xdist_group("browser"))  # one process: Playwright's event loop stays in it
     # In CI they run and fail instead: a skip nobody reads is no test.
     if os.environ.get("CI") == "true":
         return

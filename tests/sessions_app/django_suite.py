@@ -1,7 +1,7 @@
 """Run the 65 tests of Django's SessionTestsMixin against our engine, in a process and database of its own.
 
-Usage: python -m tests.sessions_app.django_suite DIRECTORY, where DIRECTORY holds Django's `tests/sessions_tests`.
-Prints one JSON line.
+Usage: python -m tests.sessions_app.django_suite DIRECTORY DATABASE, where DIRECTORY has Django's `tests/sessions_tests`
+and DATABASE is a migrated one to be copied. Prints one JSON line.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 import unittest
 
 
-def run(directory: str) -> int:
+def run(directory: str, database: str) -> int:
     sys.path.insert(0, directory)
     os.environ["DJANGO_SETTINGS_MODULE"] = "epicops.settings"
     import django  # noqa: PLC0415
@@ -18,7 +18,7 @@ def run(directory: str) -> int:
     from django.db import connections  # noqa: PLC0415
 
     settings.INSTALLED_APPS += ["django.contrib.sessions", "sessions_tests"]
-    settings.DATABASES["default"]["TEST"] = {"NAME": "test_django_suite"}
+    settings.DATABASES["default"]["TEST"] = {"NAME": "test_django_suite", "TEMPLATE": database}
     django.setup()
     from django.test import TestCase  # noqa: PLC0415
     from django.test.utils import get_runner  # noqa: PLC0415
@@ -51,4 +51,4 @@ def run(directory: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1]))
+    sys.exit(run(*sys.argv[1:]))
