@@ -104,7 +104,7 @@
     lastAnswer = Date.now();
     misses = 0;
     warn();
-    state.textContent = "Live";
+    state.textContent = document.querySelector("#held .note") ? "Held" : "Live"; // answered, but by what was read before
   }
 
   function missed(why) {

@@ -213,6 +213,7 @@ def test_the_handover_sheet_says_for_whom_and_as_of_when(amara: Client, visit: V
     assert "For amara, as of" in shown
     assert "Bed 427 · Okafor, Amaka" in shown
     assert "<span data-stale>[</span>78<span data-stale>]</span>" in shown  # nine minutes old
+    assert "No patient is recorded" not in shown
     assert "bed429-handover" not in shown
     assert views() == ["board.view", "board.print"]
 
