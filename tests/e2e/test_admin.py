@@ -1,21 +1,35 @@
 """The operators' admin in a browser: one dead letter's way, and every page of ours under the strict policy."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.db.models import Model
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
+from interconnect.consumer import lanes
+from interconnect.consumer.pausing import pause
 from interconnect.consumer.queue import uuid7
 from interconnect.dlq.discard import discard
 from interconnect.dlq.redrive import start
-from interconnect.models import DeadLetter, Discard, FailureGroup, Feed, InboundMessage, Redrive, RefusedFrame
+from interconnect.models import (
+    DeadLetter,
+    Discard,
+    FailureGroup,
+    Feed,
+    FeedSequence,
+    InboundMessage,
+    Pause,
+    Redrive,
+    RefusedFrame,
+)
 from interconnect.wire.refused import Refusal, RefusalLog
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
@@ -87,6 +101,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "redrive": lambda: row_url(Redrive.objects.get()),
     "batches": lambda: reverse("admin:interconnect_batch_changelist"),
     "in flight": lambda: reverse("admin:interconnect_batch_flow"),
+    "pauses": lambda: reverse("admin:interconnect_pause_changelist"),
+    "pause": lambda: row_url(Pause.objects.get()),
+    "timeline": lambda: reverse("admin:interconnect_timeline", args=["patient", Patient.objects.get().pk]),
     "feeds": lambda: reverse("admin:interconnect_feed_changelist"),
     "feed": lambda: row_url(Feed.objects.latest("messages")),
     "refused frames": lambda: reverse("admin:interconnect_refusedframe_changelist"),
@@ -119,6 +136,12 @@ def test_every_page_is_accessible_fits_a_phone_and_obeys_the_policy(
     discard(DeadLetter.objects.filter(error_class="not-a-number"), by=administrator, reason="test", text="from a test")
     start(Redrive(started_by=administrator, state=Redrive.State.PAUSED), DeadLetter.objects.all())
     queue_client().rpush(keys.INFLIGHT, str(uuid7()), adt("A02"))
+    lanes.set_current(queue_client(), 2)
+    held = DeadLetter.objects.get(error_class="missing-field").message
+    until = timezone.now() + timedelta(hours=1)
+    pause(Pause(scope="patient", message=held, reason="test", until=until), by=administrator)
+    gaps = [[1, 2, 1_700_000_000], [5, 9, 1_700_000_000]]
+    FeedSequence.objects.create(feed=Feed.objects.latest("messages"), judged=100, in_step=100, gaps=gaps, last=12)
     sign_in(page, live_server, administrator)
 
     faults = {}
