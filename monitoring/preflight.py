@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
+from epicops.redis_url import parse
 from interconnect.consumer.ownership import TransactionPooling, refuse_transaction_pooling
 from monitoring.health import ROLES, is_migrated
 from monitoring.metrics import EVICTION
@@ -125,4 +126,5 @@ def of_settings() -> Iterator[Finding]:
 
 
 def is_private(url: str) -> bool:
-    return url.startswith(("rediss://", "unix://"))
+    address = parse(url)
+    return address.is_tls or address.is_local

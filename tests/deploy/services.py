@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import psycopg
 
 from epicops.embedded import processes
-from epicops.embedded.postgres import DATABASE, binary
+from epicops.embedded.postgres import DATABASE, binary, unprivileged
 from epicops.embedded.programs import manage
 from epicops.embedded.stack import Stack, make_private
 from epicops.redis_client import connect
@@ -22,7 +22,7 @@ SYSTEMCTL = """#!/bin/bash
 # systemctl start|stop|is-active UNIT, systemctl kill -s SIGNAL UNIT
 verb=$1; unit=${{!#}}; pidfile={root}/$unit.pid; pid=$(cat "$pidfile" 2>/dev/null)
 alive() {{ grep -q '^State:[[:space:]][^Z]' "/proc/$pid/status" 2>/dev/null; }}
-signal=TERM; [ "$unit" != postgresql ] || signal=INT
+signal=TERM; [[ "$unit" != postgresql* ]] || signal=INT
 case $verb in
 start)
     alive && exit 0
@@ -42,6 +42,7 @@ get_user_model().objects.create_user("operator").groups.set(Group.objects.filter
 """
 UNUSED = "unused"  # the migrated database from which each runbook's is copied
 WORKER = "epicops-worker@1"
+STANDBY = "postgresql@standby"
 UNITS = {"postgres": "postgresql", **{role: f"epicops-redis@{role}" for role in ("sessions", "queue", "cache")}}
 
 
@@ -63,7 +64,9 @@ class Services:
         path = (programs, Path(binary("psql")).parent, Path(sys.executable).parent)
         self.environment = {"PATH": ":".join(map(str, (*path, os.environ["PATH"])))}
         (programs / "systemctl").write_text(SYSTEMCTL.format(root=root, units="\n".join(self._units())))
-        (programs / "systemctl").chmod(0o700)
+        (programs / "sudo").write_text(f'#!/bin/bash\nexec {shlex.join(unprivileged())} "${{@:3}}"\n')  # -u postgres
+        for program in programs.iterdir():
+            program.chmod(0o755)
 
     def start(self) -> None:
         """Make the database and a copy of it that nobody uses."""
@@ -93,10 +96,25 @@ class Services:
         shutil.rmtree(self.backups, ignore_errors=True)
         self.backups.mkdir()
 
+    def localized(self, text: str) -> str:
+        """Return a text with a host's folders replaced by these services' own."""
+        folders = {
+            "/etc/epicops": self.etc,
+            "/var/backups": self.backups,
+            "/var/lib/epicops": self.stack.root / "data",
+            "/var/lib/postgresql": self.stack.root / "data",
+        }
+        for usual, here in folders.items():
+            text = text.replace(usual, str(here))
+        return text
+
     def stop(self) -> None:
         for pidfile in self.root.glob("*.pid"):
             self._systemctl("kill", "-s", "KILL", pidfile.stem)
         processes.end(processes.daemons_under(self.stack.root))
+        for folder in (self.stack.root / "data").glob("*/"):
+            if folder.is_mount():  # a rehearsal that ended early
+                subprocess.run(["umount", folder], check=False)
 
     def _execute(self, *statements: str) -> None:
         with psycopg.connect(self.stack.postgres.url, dbname="postgres", autocommit=True) as connection:
@@ -110,6 +128,9 @@ class Services:
         worker = ["env", f"$(cat {self.etc}/epicops.env)", *manage("consume_interconnect")]
         commands = {WORKER: (worker, PROJECT)}
         commands |= {UNITS[server.name]: (server.command(), server.data) for server in self.stack.servers}
+        primary, standby = self.stack.postgres, self.stack.postgres.data.with_name("standby")
+        command = [str(standby) if word == str(primary.data) else word for word in primary.command()]
+        commands[STANDBY] = ([*command, "-c", "port=5433"], standby)
         return [
             f"    {unit}) cd {folder}; nohup {' '.join(map(_quoted, command))} >> {self.root}/{unit}.log 2>&1 &\n"
             f'        echo $! > "$pidfile" ;;'

@@ -9,7 +9,7 @@ from django_redis import get_redis_connection
 
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
-from monitoring.preflight import preflight
+from monitoring.preflight import is_private, preflight
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +74,16 @@ def test_strict_fails_where_a_promise_is_not_kept() -> None:
     assert {"promise", "condition", "is_kept", "why"} == set(answer["findings"][0])
     with pytest.raises(CommandError, match="conditions are not met"):
         call_command("preflight", strict=True, stdout=StringIO())
+
+
+@pytest.mark.parametrize(
+    ("url", "is_kept"),
+    [
+        ("unix:///run/queue.sock", True),
+        ("redis://queue.example", False),
+        ("rediss+sentinel://u:p@a,b,c/queue?ssl_ca_certs=ca.crt", True),
+        ("redis+sentinel://u:p@a,b,c/queue", False),
+    ],
+)
+def test_tls_is_seen_through_sentinels(url: str, *, is_kept: bool) -> None:
+    assert is_private(url) == is_kept

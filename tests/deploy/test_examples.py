@@ -1,0 +1,51 @@
+"""What deploy/ shows of a rendered tier and of containers is what this version does."""
+
+import re
+from typing import Any
+
+import yaml
+from django.core.management import get_commands
+
+from epicops import acl
+from epicops.redis_config import Site, files
+from tests.processes import PROJECT
+
+DEPLOY = PROJECT / "deploy"
+
+
+def composed() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((DEPLOY / "docker-compose.yml").read_text())
+    return document
+
+
+def test_the_example_is_what_render_redis_config_writes() -> None:
+    passwords = {user: f"example-password-of-{user}" for user in (*acl.USERS, *acl.SENTINEL_USERS)}
+    rendered = files(Site.read(DEPLOY / "epicops.toml"), passwords)
+    example = DEPLOY / "example"
+
+    shown = {str(path.relative_to(example)): path.read_text() for path in example.rglob("*") if path.is_file()}
+    assert {"127.0.0.1/queue.conf", "127.0.0.1/users.acl", "tier.sh", "web.env"} < shown.keys()
+    assert shown == {name: rendered[name] for name in shown}
+
+
+def test_containers_run_commands_that_there_are() -> None:
+    commands = [service.get("command", []) for service in composed()["services"].values()]
+    managed = {command[2] for command in commands if command[:2] == ["python", "manage.py"]}
+
+    assert {"consume_interconnect", "listen_mllp", "migrate"} < managed
+    assert managed <= get_commands().keys()
+
+
+def test_containers_set_variables_that_there_are() -> None:
+    known = (PROJECT / "docs" / "configuration.md").read_text()
+    names = {name.removesuffix("_FILE") for name in composed()["x-epicops"]["environment"]}
+
+    assert {name for name in names if not re.search(rf"`{name}`", known)} == set()
+
+
+def test_every_volume_and_secret_of_a_container_is_declared() -> None:
+    document = composed()
+    mounts = [each.partition(":")[0] for one in document["services"].values() for each in one.get("volumes", [])]
+
+    assert {name for name in mounts if not name.startswith(".")} <= document["volumes"].keys()
+    assert set(document["x-epicops"]["secrets"]) <= document["secrets"].keys()
