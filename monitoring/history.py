@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -13,6 +14,7 @@ from epicops.redis_client import sessions_client
 from interconnect.feed.silence import silent
 from interconnect.models import Feed
 from monitoring.health import ROLES, answer
+from monitoring.metrics import info_of
 from monitoring.models import Sample
 from monitoring.session_ttls import ended_since, read_ttls
 from monitoring.status import Status
@@ -69,8 +71,8 @@ def cache_requests() -> dict[str, int]:
 
 
 def evicted() -> dict[str, int]:
-    infos = {role: answer(lambda: client().info("stats")) for role, client in ROLES.items()}  # noqa: B023  called at once
-    return {role: info["evicted_keys"] for role, info in infos.items() if info}
+    found = {role: answer(partial(info_of, client)) for role, client in ROLES.items()}
+    return {role: sum(info["evicted_keys"] for info in infos) for role, infos in found.items() if infos}
 
 
 def make_partitions() -> None:

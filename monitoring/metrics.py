@@ -4,14 +4,17 @@ No process keeps a count of its own, so any of several web processes gives the s
 restart resets nothing. A part that is away leaves its metrics out; `epicops_up` says so. No label holds patient data.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from epicops.redis_client import Redis
+from epicops.redis_shards import shards
 from interconnect.feed.silence import silent
 from interconnect.models import Feed
 from interconnect.status import Queue
@@ -101,8 +104,8 @@ def values() -> Iterator[Value]:
         yield from of_feeds(now.at)
         yield from of_sessions()
     for role, client in ROLES.items():
-        if info := answer(client().info):
-            yield from of_server(role, info)
+        if infos := answer(partial(info_of, client)):
+            yield from of_servers(role, infos)
 
 
 def of_queue(queue: Queue, now: Status) -> Iterator[Value]:
@@ -141,12 +144,19 @@ def of_sessions() -> Iterator[Value]:
         yield "epicops_sessions_next_end_seconds", portal or "none", seconds
 
 
-def of_server(role: str, info: dict[str, Any]) -> Iterator[Value]:
-    yield "epicops_redis_memory_used_bytes", role, info["used_memory"]
-    if info["maxmemory"]:
-        yield "epicops_redis_memory_max_bytes", role, info["maxmemory"]
-        yield "epicops_redis_memory_ratio", role, info["used_memory"] / info["maxmemory"]
-    yield "epicops_redis_policy_ok", role, float(info["maxmemory_policy"] == EVICTION[role])
-    yield "epicops_redis_connected_clients", role, info["connected_clients"]
+def info_of(client: Callable[[], Redis]) -> list[dict[str, Any]]:
+    """Return INFO of the role's server, of a Cluster's primaries each; raises RedisError."""
+    return [server.info() for server in shards(client())]
+
+
+def of_servers(role: str, infos: Sequence[dict[str, Any]]) -> Iterator[Value]:
+    """Yield what INFO says of the role's server, of a Cluster's primaries together."""
+    used, limit = (sum(info[name] for info in infos) for name in ("used_memory", "maxmemory"))
+    yield "epicops_redis_memory_used_bytes", role, used
+    if limit:
+        yield "epicops_redis_memory_max_bytes", role, limit
+        yield "epicops_redis_memory_ratio", role, used / limit
+    yield "epicops_redis_policy_ok", role, float(all(info["maxmemory_policy"] == EVICTION[role] for info in infos))
+    yield "epicops_redis_connected_clients", role, sum(info["connected_clients"] for info in infos)
     for name in ("evicted_keys", "keyspace_hits", "keyspace_misses", "rejected_connections"):
-        yield f"epicops_redis_{name}_total", role, info[name]
+        yield f"epicops_redis_{name}_total", role, sum(info[name] for info in infos)

@@ -1,13 +1,15 @@
 """Can this deployment keep the promises of epicops? One answer per setting that a promise hangs on."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
 
 from epicops.redis_client import Redis
+from epicops.redis_shards import is_spread, shards
 from epicops.redis_url import parse
 from interconnect.consumer.ownership import TransactionPooling, refuse_transaction_pooling
 from monitoring.health import ROLES, is_migrated
@@ -83,34 +85,46 @@ def of_pooling() -> Finding:
 
 
 def of_role(role: str) -> Iterator[Finding]:
-    client, promise = ROLES[role](), PROMISE[role]
+    """Look at the role's server, of a Cluster at every primary."""
+    client = ROLES[role]()
     try:
-        info = client.info()
-        version = str(info["redis_version"])
-        policy = str(info["maxmemory_policy"])
-        is_recent = int(version.split(".", maxsplit=1)[0]) >= MINIMUM["Redis"]
-        yield Finding(promise, f"Redis {role} is of version {version}", is_recent, "needs 7.0 or later")
-        is_right = policy == EVICTION[role]
-        yield Finding(promise, f"Redis {role} evicts by {policy}", is_right, f"this role needs {EVICTION[role]}")
-        yield from of_persistence(role, client)
-        if role == "cache":
-            limit = int(info["maxmemory"]) // 2**20
-            why = "without maxmemory nothing is evicted until the host runs out; 2gb is enough for any hospital"
-            yield Finding(promise, f"Redis cache may take {limit} MB", limit > 0, why)
-        else:
-            replicas = int(info["connected_slaves"])
-            condition = f"Redis {role} has {replicas} replicas"
-            yield Finding(AVAILABILITY, condition, replicas > 0, "one server alone is a single point of failure")
+        servers = shards(client)
+        for place, server in enumerate(servers, 1):
+            yield from of_server(role, server, f"Redis {role}" + (f" shard {place}" if is_spread(client) else ""))
+        if is_spread(client):
+            served = client.execute_command("CLUSTER INFO")["cluster_slots_ok"]  # type: ignore[no-untyped-call]
+            condition = f"Redis {role} serves {served} slots of {REDIS_CLUSTER_HASH_SLOTS}"
+            is_whole = served == str(REDIS_CLUSTER_HASH_SLOTS)
+            yield Finding(AVAILABILITY, condition, is_whole, "a shard is away: docs/runbooks/redis-cluster.md")
     except (RedisError, OSError) as error:
-        yield Finding(promise, f"Redis {role} answers", is_kept=False, why=type(error).__name__)
+        yield Finding(PROMISE[role], f"Redis {role} answers", is_kept=False, why=type(error).__name__)
 
 
-def of_persistence(role: str, client: Redis) -> Iterator[Finding]:
+def of_server(role: str, client: Redis, name: str) -> Iterator[Finding]:
+    promise = PROMISE[role]
+    info: dict[str, Any] = client.info()
+    version = str(info["redis_version"])
+    policy = str(info["maxmemory_policy"])
+    is_recent = int(version.split(".", maxsplit=1)[0]) >= MINIMUM["Redis"]
+    yield Finding(promise, f"{name} is of version {version}", is_recent, "needs 7.0 or later")
+    yield Finding(promise, f"{name} evicts by {policy}", policy == EVICTION[role], f"this role needs {EVICTION[role]}")
+    yield from of_persistence(role, client, name)
+    if role == "cache":
+        limit = int(info["maxmemory"]) // 2**20
+        why = "without maxmemory nothing is evicted until the host runs out; 2gb is enough for any hospital"
+        yield Finding(promise, f"{name} may take {limit} MB", limit > 0, why)
+    else:
+        replicas = int(info["connected_slaves"])
+        condition = f"{name} has {replicas} replicas"
+        yield Finding(AVAILABILITY, condition, replicas > 0, "one server alone is a single point of failure")
+
+
+def of_persistence(role: str, client: Redis, name: str) -> Iterator[Finding]:
     if not PERSISTENCE[role]:
         return
     found = client.config_get(*PERSISTENCE[role])
-    for name, (wanted, why) in PERSISTENCE[role].items():
-        yield Finding(PROMISE[role], f"Redis {role} {name} is {found[name]}", found[name] == wanted, why)
+    for setting, (wanted, why) in PERSISTENCE[role].items():
+        yield Finding(PROMISE[role], f"{name} {setting} is {found[setting]}", found[setting] == wanted, why)
 
 
 def of_settings() -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from epicops import keys
 from epicops.redis_client import Redis
+from epicops.redis_shards import shards
 
 DIGEST: Final = {  # field of INFO: what to call it
     "redis_version": "version",
@@ -82,15 +83,22 @@ def family_of(key: bytes) -> str:
 
 
 def digest(client: Redis) -> dict[str, Any]:
-    """Return the lines of INFO that operators ask for; raises RedisError, as all of these do."""
-    info: dict[str, Any] = client.info()
-    return {words: info[field] for field, words in DIGEST.items() if field in info}
+    """Return the lines of INFO that operators ask for, of a Cluster's primaries side by side.
+
+    Raises RedisError, as all of these do.
+    """
+    infos: list[dict[str, Any]] = [server.info() for server in shards(client)]
+    return {
+        words: " · ".join(str(info[field]) for info in infos if field in info)
+        for field, words in DIGEST.items()
+        if any(field in info for info in infos)
+    }
 
 
 def slow_log(client: Redis) -> list[Slow]:
     """Return the slowest commands of late, with the family of their first key and nothing else of their arguments."""
-    entries: Iterable[dict[str, Any]] = client.slowlog_get(SLOW)
-    return [slow(entry) for entry in entries]
+    entries: Iterable[dict[str, Any]] = (entry for server in shards(client) for entry in server.slowlog_get(SLOW))
+    return sorted(map(slow, entries), reverse=True)
 
 
 def slow(entry: dict[str, Any]) -> Slow:
@@ -103,7 +111,7 @@ def slow(entry: dict[str, Any]) -> Slow:
 def clients(client: Redis) -> list[Clients]:
     """Return who is connected, the most numerous first."""
     found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    for connection in client.client_list():
+    for connection in (each for server in shards(client) for each in server.client_list()):
         found[connection["name"] or "(no name)", connection["cmd"]].append(connection)
     groups = [
         Clients(*key, len(group), max(int(one["age"]) for one in group), max(int(one["idle"]) for one in group))
@@ -117,7 +125,9 @@ def families(client: Redis) -> list[Family]:
 
     SCAN follows the hash table, whose order has nothing to do with kinds: its first keys are a fair sample.
     """
-    names: Sequence[bytes] = list(islice(client.scan_iter(count=SAMPLE), SAMPLE))
+    servers = shards(client)
+    share = SAMPLE // len(servers)
+    names: list[bytes] = [name for server in servers for name in islice(server.scan_iter(count=share), share)]
     with client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.memory_usage(name)

@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,8 +13,10 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
+from epicops.embedded.cluster import Cluster
 from epicops.embedded.programs import PROJECT, manage, supervise, web
 from epicops.embedded.server import StackError
 from epicops.embedded.stack import Stack
@@ -29,6 +32,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-simulator", action="store_true", help="no simulated hospital: send your own messages")
     parser.add_argument("--credentials", action="store_true", help="print the logins of the demo and end")
     parser.add_argument(
+        "--cluster",
+        action="store_true",
+        help="a Redis Cluster, 3 + 3 servers, for all three roles; empty at each start",
+    )
+    parser.add_argument(
         "--smoke",
         action="store_true",
         help="start a second, temporary demo on free ports, follow real messages through it, print one JSON line; "
@@ -43,7 +51,7 @@ def main() -> int:
     if options.smoke:
         from epicops.embedded.smoke import smoke  # noqa: PLC0415  needs none of the below
 
-        return smoke()
+        return smoke(["--cluster"] if options.cluster else [])
     if options.credentials:
         print(logins(options.root))
         return 0
@@ -57,10 +65,12 @@ def main() -> int:
 def demo(options: argparse.Namespace) -> int:
     """Run the demo until Ctrl-C; return the exit status."""
     print("Starting PostgreSQL and three Valkey servers ...", flush=True)
-    with Stack(options.root) as stack:
+    with Stack(options.root) as stack, ExitStack() as more:
         for port, option in ((options.port, "--port"), (options.mllp_port, "--mllp-port")):
             require_free(port, option)
         environment = stack.environment() | {"EPICOPS_DEBUG": "1"}
+        if options.cluster:
+            environment |= cluster_environment(more, stack.root / "cluster")
         write_environment(stack.root / "env", environment)
         environment = os.environ | environment
         print("Preparing the database ...", flush=True)
@@ -72,6 +82,13 @@ def demo(options: argparse.Namespace) -> int:
     if status:
         print(f"A program ended by itself; its log is in {stack.root / 'log'}", file=sys.stderr)
     return status
+
+
+def cluster_environment(until: ExitStack, root: Path) -> dict[str, str]:
+    """Start a Redis Cluster in an empty folder, for as long as `until`; return the addresses of all roles."""
+    shutil.rmtree(root, ignore_errors=True)  # its nodes would look for each other at the ports of the last time
+    url = until.enter_context(Cluster(root)).url
+    return {f"EPICOPS_REDIS_{role}_URL": url for role in ("SESSIONS", "QUEUE", "CACHE")}
 
 
 def programs(options: argparse.Namespace) -> dict[str, list[str]]:

@@ -20,6 +20,9 @@ from epicops.redis_client import Redis, connect, queue_client
 from epicops.redis_slots import slot_of_key
 from interconnect.models import InboundMessage
 from interconnect.wire.push import push
+from monitoring import redis_servers
+from monitoring.metrics import exposition
+from monitoring.preflight import preflight
 from sessions_app.backend import SessionStore
 from sessions_app.trust import trust
 from tests import factories
@@ -257,3 +260,18 @@ def test_a_replica_that_knows_it_is_late_is_not_believed(late_replica: Redis) ->
     late_replica.config_set("replica-serve-stale-data", "no")  # as rendered
 
     assert heart_rate(factories.bed()) == "140"
+
+
+@pytest.mark.django_db
+def test_operators_see_every_shard(cluster: Cluster, client: Redis) -> None:
+    for number in range(30):
+        client.set(f"bed:{number}:patient", 1)
+
+    findings = {finding.condition: finding.is_kept for finding in preflight()}
+    (family,) = redis_servers.families(client)
+
+    assert [findings[f"Redis sessions shard {place} has 1 replicas"] for place in (1, 2, 3)] == [True] * 3
+    assert findings["Redis queue serves 16384 slots of 16384"]
+    assert redis_servers.digest(client)["role"] == "master · master · master"
+    assert family.number == 30
+    assert 'epicops_redis_memory_max_bytes{role="queue"} 8.05306368e+08' in exposition().decode()  # 3 x 256 MiB

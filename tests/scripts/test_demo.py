@@ -50,8 +50,8 @@ def start(tmp_path: Path, port: int) -> Iterator[Start]:
     processes.end(processes.daemons_under(tmp_path), signal.SIGKILL)
 
 
-def smoke(checkout: Path) -> tuple[int, dict[str, object]]:
-    ended = subprocess.run([*DEMO, "--smoke"], cwd=checkout, stdout=subprocess.PIPE, check=False)
+def smoke(checkout: Path, *options: str) -> tuple[int, dict[str, object]]:
+    ended = subprocess.run([*DEMO, "--smoke", *options], cwd=checkout, stdout=subprocess.PIPE, check=False)
     return ended.returncode, json.loads(ended.stdout)
 
 
@@ -66,6 +66,14 @@ def test_the_smoke_test_passes_in_a_checkout_whose_path_has_a_space(tmp_path: Pa
     assert status == 0
     assert isinstance(report["seconds"], float)
     assert report["seconds"] < 120  # generously: three test processes share two cores; by itself it takes some 30 s
+
+
+@pytest.mark.ha
+def test_the_smoke_test_passes_on_a_cluster() -> None:
+    status, report = smoke(PROJECT, "--cluster")
+
+    assert report["ok"], report
+    assert status == 0
 
 
 def test_the_smoke_test_names_the_step_that_is_broken(tmp_path: Path) -> None:
