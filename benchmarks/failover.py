@@ -10,6 +10,7 @@ partition (not with --quick, and only as root) cuts the primary's host off for 1
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -35,8 +36,10 @@ from rich.console import Console
 from rich.table import Table
 
 from epicops import keys
+from epicops.embedded.cluster_tier import ClusterTier
+from epicops.embedded.server import Server
 from epicops.embedded.tier import Tier
-from epicops.redis_client import sentinels
+from epicops.redis_client import connect, sentinels
 from epicops.switchover import switchover
 from tests.load import SenderLoad, SenderOn
 from tests.network import Network
@@ -75,6 +78,12 @@ EVENTS: dict[str, Callable[[Tier], None]] = {
     "host frozen: primary and a Sentinel": freeze_host,
     "switchover command": planned,
     "bare SENTINEL FAILOVER": bare_failover,
+}
+
+
+CLUSTER: dict[str, Callable[[Server], None]] = {
+    "Cluster 3 + 3, kill -9 of a primary": Server.kill,
+    "Cluster 3 + 3, SIGSTOP of a primary": Server.freeze,
 }
 
 
@@ -131,6 +140,29 @@ def measure_partition() -> dict[str, float]:
         return {"gap": round(outside.gap, 2), "accepted": accepted, "lost": outside.lost(queue) + inside.lost(queue)}
 
 
+def measure_cluster(disaster: Callable[[Server], None]) -> dict[str, float]:
+    """Return the same on a Cluster, and the longest that a write to another shard took meanwhile, in seconds."""
+    with (
+        tempfile.TemporaryDirectory(prefix="epicops-") as root,
+        ClusterTier(Path(root)) as tier,
+        override_settings(EPICOPS_REDIS_QUEUE_URL=tier.url("ingest")),
+    ):
+        primary, admin = tier.primary(keys.QUEUE), connect(tier.url("admin"))
+        other = next(name for name in map(str, itertools.count()) if tier.primary(name) is not primary)
+        slowest = 0.0
+        with SenderLoad() as load:
+            disaster(primary)
+            before, deadline = len(load.accepted), time.monotonic() + 60
+            while len(load.accepted) < before + 100 and time.monotonic() < deadline:
+                started = time.monotonic()
+                admin.set(other, 1)
+                slowest = max(slowest, time.monotonic() - started)
+                time.sleep(0.01)
+        lost = load.lost(connect(tier.url("admin"), retries=1))
+        primary.thaw()
+        return {"gap": round(load.gap, 2), "accepted": len(load.accepted), "lost": lost, "others": round(slowest, 3)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="kill -9 and switchover only; ends within 45 s")
@@ -147,6 +179,7 @@ def main() -> None:
     if not options.quick:
         with suppress(PermissionError):
             figures[PARTITION] = measure_partition()
+        figures |= {name: measure_cluster(disaster) for name, disaster in CLUSTER.items()}
 
     if not options.json:
         table = Table("", "seconds without an AA", "accepted", "lost", title="A primary of the queue goes")

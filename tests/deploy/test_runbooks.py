@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from epicops.embedded.cluster_tier import ClusterTier
 from epicops.embedded.tier import Tier
 from tests.deploy.services import Services
 from tests.processes import PROJECT
 
 RUNBOOKS = sorted((PROJECT / "docs" / "runbooks").glob("*.md"))
 OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text()]
-OF_THE_TIER = [path for path in RUNBOOKS if path not in OF_SERVICES and "tier.sh" in path.read_text()]
+OF_A_CLUSTER = RUNBOOKS[0].parent / "redis-cluster.md"
+OF_THE_TIER = [path for path in RUNBOOKS if path not in {*OF_SERVICES, OF_A_CLUSTER} and "tier.sh" in path.read_text()]
 HEADINGS = ["Symptom", "Confirm", "Act", "Verify", "Undo"]
 END = "__end__"
 
@@ -50,6 +52,18 @@ def all_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]
         yield services
     finally:
         services.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.ha
+@pytest.mark.redis70
+def test_the_runbook_of_a_cluster_does_what_it_says(tmp_path: Path) -> None:
+    with ClusterTier(tmp_path) as tier:
+        text = OF_A_CLUSTER.read_text().replace("/etc/epicops", f"{tier.root}/conf")
+        for written, port in zip(("6380", "6381"), tier.site.servers("queue").values(), strict=True):
+            text = text.replace(f":{written}", f":{port}")
+        follow(text, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+        tier.wait_until_whole()
 
 
 @pytest.fixture
