@@ -60,9 +60,12 @@ class Sign(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BedVitals:
-    """A bed's latest readings, and the visit they belong to; a reader drops them when the bed's visit is another."""
+    """A bed's latest readings, and the visit they belong to; a reader drops them when the bed's visit is another.
 
-    source: Source
+    Two are equal when they say the same, wherever it came from.
+    """
+
+    source: Source = field(compare=False)
     encounter: int | None
     readings: tuple[Reading, ...]
     read_at: float = field(compare=False)  # `epicops.clock.now` when this process read them from there

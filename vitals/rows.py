@@ -1,7 +1,7 @@
 """Rows of boards: a bed with the vitals of exactly the patient who is in it. Polls mostly find the same rows again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
@@ -103,10 +103,12 @@ def _whose(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals]) -> W
 
 def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course) -> Row:
     """Return the row made of these; the same one as long as they are equal."""
-    inputs = (bed.room, bed.label, occupants, vitals, course)
+    # A local copy is a copy of the cache's: two processes that hold one and that hold none answer polls alike.
+    source = Source.CACHE if vitals.source is Source.LOCAL else vitals.source
+    inputs = (bed.room, bed.label, occupants, vitals, source, course)
     known = _rows.get(bed.pk)
     if known is None or known[0] != inputs:
-        known = _rows[bed.pk] = (inputs, _new_row(bed, occupants, vitals, course))
+        known = _rows[bed.pk] = (inputs, _new_row(bed, occupants, replace(vitals, source=source), course))
     return known[1]
 
 
@@ -119,11 +121,9 @@ def _new_row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, cours
         Cell(vital, label, VITALS["sbp" if vital == "bp" else vital].unit, readings.get(vital))
         for vital, label in SHOWN.items()
     )
-    # A local copy is a copy of the cache's: two processes that hold one and that hold none answer polls alike.
-    source = Source.CACHE if vitals.source is Source.LOCAL else vitals.source
     has_news2 = bool(occupants) and occupants[0].has_news2
     warning = early_warning(vitals, course) if has_news2 else NOT_APPLICABLE
-    return Row(bed, occupants, cells, source if readings else None, warning, course)
+    return Row(bed, occupants, cells, vitals.source if readings else None, warning, course)
 
 
 _rows: Final[dict[int, tuple[tuple[object, ...], Row]]] = {}  # by bed: what it was made of; polls mostly find the same

@@ -5,13 +5,19 @@ from typing import Final
 
 from django import template
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 
 from vitals.documents import STALE_AFTER
 from vitals.models import Bed
+from vitals.rows import Cell
 
 register = template.Library()
+
+NO_READING: Final = mark_safe(
+    '<span class="none" aria-hidden="true">&ndash;</span><span class="hidden">no reading</span>'
+)
+UNVERIFIED: Final = mark_safe(' <span class="flag">unverified</span>')
 
 SILENT_AFTER: Final = timedelta(minutes=2)  # a ward without any new reading: its feed, not a patient's schedule
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -40,6 +46,25 @@ def age_of(at: datetime, now: datetime, *, is_old: bool = False) -> SafeString:
         f"{local:%H:%M}",
         local.isoformat(timespec="seconds"),
         age(at, now),
+    )
+
+
+@register.simple_tag
+def reading_of(cell: Cell, now: datetime) -> SafeString:
+    """Return a reading with its unit and age, in brackets that show once it is stale."""
+    reading = cell.reading
+    if reading is None:
+        return NO_READING
+    hidden = "" if is_stale(reading.observed_at, now) else " hidden"
+    return format_html(
+        '<span class="value"><span data-stale{}>[</span>{}<span data-stale{}>]</span></span>'
+        ' <span class="unit">{}</span>{}\n{}',
+        hidden,
+        reading.text,
+        hidden,
+        printed(cell.unit),
+        "" if reading.is_verified else UNVERIFIED,
+        age_of(reading.observed_at, now),
     )
 
 
