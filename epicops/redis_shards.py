@@ -18,9 +18,11 @@ def is_spread(client: Redis) -> bool:
 
 def has_replicas(client: Redis) -> bool:
     """Whether the shard of a Cluster client's `home` has a replica that might be promoted: any that has not failed."""
-    nodes: dict[str, dict[str, str]] = client.execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
-    (primary,) = (each["node_id"] for each in nodes.values() if "myself" in each["flags"])
-    return any(each["master_id"] == primary and "fail" not in each["flags"].split(",") for each in nodes.values())
+    nodes: list[dict[str, str]] = [*client.execute_command("CLUSTER NODES").values()]  # type: ignore[no-untyped-call]
+    mine = next(each for each in nodes if "myself" in each["flags"])
+    if "master" not in mine["flags"].split(","):
+        return True  # it was the primary when we last looked
+    return any(each["master_id"] == mine["node_id"] and "fail" not in each["flags"].split(",") for each in nodes)
 
 
 def forget_connections(client: Redis) -> None:

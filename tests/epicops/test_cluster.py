@@ -84,6 +84,11 @@ def has_slots(cluster: Cluster, server: ClusterNode, key: str) -> bool:
     return cluster.primary(key) is server
 
 
+def is_pushed(client: Redis, message: bytes) -> bool:
+    push(client, [message])
+    return True
+
+
 def session(**data: object) -> str:
     store = SessionStore()
     store.update(data)
@@ -204,6 +209,19 @@ def test_a_killed_primary_stops_writes_for_less_than_five_seconds(cluster: Clust
 
     assert gap < GAP
     assert slowest < 0.5  # the other shards do not wait
+
+
+def test_a_push_that_is_sent_elsewhere_does_not_count_as_confirmed(cluster: Cluster, client: Redis) -> None:
+    push(client, [b"1"])
+    promoted = cluster.replica(keys.QUEUE)
+    command(promoted, "FAILOVER")
+    until(partial(has_slots, cluster, promoted, keys.QUEUE))  # which the client has yet to learn
+
+    with pytest.raises(RedisError):
+        push(client, [b"2"])
+
+    until(partial(is_pushed, client, b"3"))
+    assert client.lrange(keys.QUEUE, 0, -1) == [b"3", b"1"]
 
 
 def test_a_push_whose_answer_is_lost_is_not_sent_again(cluster: Cluster, client: Redis) -> None:

@@ -20,7 +20,7 @@ from tests.processes import ManageProcess
 DRAIN_SECONDS = 15.0
 Manage = Callable[..., ManageProcess]
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.ha, pytest.mark.django_db(transaction=True)]
 
 
 def test_the_queue_moves_to_a_new_shard_while_it_is_worked_off(
