@@ -19,9 +19,10 @@ from epicops.redis_client import Redis, node, sentinels
 from epicops.redis_config import ROLES, URL_USERS, Site, files, new_passwords, urls
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
-# Sentinel's own clocks, faster: a failover in a test takes one second and a half instead of three. A replica that was
-# silent for five ping periods is not promoted, hence no faster ones: the machine may have much else to do.
-FAST = ("PING-PERIOD", "300", "ASK-PERIOD", "100", "INFO-PERIOD", "300", "PUBLISH-PERIOD", "300")
+# Sentinel's own clocks, faster: a failover in a test takes two seconds instead of three and a half. Not faster still: a
+# replica that was silent for five ping periods is not promoted, and who answers within down-after must have been asked.
+FAST_DOWN_AFTER = 700  # milliseconds
+FAST = ("PING-PERIOD", "200", "ASK-PERIOD", "100", "INFO-PERIOD", "300", "PUBLISH-PERIOD", "300")
 READY_SECONDS = 60.0  # with Sentinel's own clocks a returned primary is one for ten seconds
 
 
@@ -65,7 +66,6 @@ class Tier:
         *,
         hosts: Sequence[str] = HOSTS,
         on: Callable[[str], Sequence[str]] = lambda _: (),
-        down_after: int = 2000,
         is_fast: bool = False,
     ) -> None:
         """`on` returns the command that starts another one on a host: none where the addresses are this machine's."""
@@ -80,7 +80,7 @@ class Tier:
             data=f"{root}/data/{{host}}",
             tls=f"{root}/tls",
             sentinel_port=free_port(),
-            down_after=down_after,
+            down_after=FAST_DOWN_AFTER if is_fast else 2000,
         )
         admin = urls(self.site, "admin", self.passwords)
         self.servers = {

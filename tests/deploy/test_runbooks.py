@@ -24,7 +24,7 @@ END = "__end__"
 
 @pytest.fixture(scope="module")
 def tier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
-    with Tier(tmp_path_factory.mktemp("runbooks"), down_after=300, is_fast=True) as tier:
+    with Tier(tmp_path_factory.mktemp("runbooks"), is_fast=True) as tier:
         yield tier
 
 

@@ -29,7 +29,7 @@ def test_no_accepted_message_is_lost_in_a_partition(
     network: Network, tmp_path_factory: pytest.TempPathFactory, settings: LazySettings
 ) -> None:
     root = tmp_path_factory.mktemp("tier")
-    with Tier(root, hosts=network.hosts, on=network.on, down_after=300, is_fast=True) as tier:
+    with Tier(root, hosts=network.hosts, on=network.on, is_fast=True) as tier:
         settings.EPICOPS_REDIS_QUEUE_URL = tier.urls("ingest")[QUEUE_URL]
         isolated = tier.primary("queue").address[0]
 
