@@ -44,7 +44,7 @@ TOGETHER = 5  # messages per MULTI
 PAUSE = (0.15, 0.7)  # seconds between kills
 WORKERS = 3
 KINDS = ("worker", "redis", "postgres")
-DRAIN_SECONDS = 120
+DRAIN_SECONDS = 300
 SHIM = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -175,6 +175,18 @@ def verdict(stack: Stack, acknowledged: list[str]) -> dict[str, int | str]:
     }
 
 
+def drain(stack: Stack, environment: dict[str, str]) -> None:
+    """Work off what is left, or say where it hangs."""
+    worker = start_worker(environment, subprocess.DEVNULL, "--drain")
+    try:
+        worker.wait(DRAIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        client = Redis.from_url(stack.queue.url)
+        left = {name.decode(): client.llen(name) for name in client.scan_iter("*", _type="list")}
+        sys.exit(f"torture: not drained in {DRAIN_SECONDS} s; left: {left}")
+
+
 def run(options: argparse.Namespace, root: Path) -> dict[str, object]:
     stack = Stack(root)
     queue = SlowValkey("queue", stack.root, stack.run) if options.slow_disk else stack.queue
@@ -192,7 +204,7 @@ def run(options: argparse.Namespace, root: Path) -> dict[str, object]:
         finally:
             pusher.stopped = True
             thread.join()
-        start_worker(environment, subprocess.DEVNULL, "--drain").wait(DRAIN_SECONDS)
+        drain(stack, environment)
         seconds = round(time.monotonic() - started)
         return {"kills": dict(kills), "seconds": seconds, **verdict(stack, pusher.acknowledged)}
 
