@@ -73,7 +73,6 @@ def services(all_services: Services) -> Services:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("services")  # one process, which starts them once
 @pytest.mark.redis70  # for its redis-cli
 @pytest.mark.parametrize("path", OF_SERVICES, ids=lambda path: path.stem)
 def test_a_runbook_of_the_services_does_what_it_says(path: Path, services: Services) -> None:
