@@ -8,6 +8,9 @@ redis() {
     host=$1; shift 2
     REDISCLI_AUTH=example-password-of-admin redis-cli --user admin --tls --cacert /etc/epicops/tls/ca.crt --cert /etc/epicops/tls/admin.crt --key /etc/epicops/tls/admin.key -h "$host" -p "$port" "$@"
 }
+cluster() {
+    REDISCLI_AUTH=example-password-of-admin redis-cli --user admin --tls --cacert /etc/epicops/tls/ca.crt --cert /etc/epicops/tls/admin.crt --key /etc/epicops/tls/admin.key --no-auth-warning --cluster "$@"
+}
 sentinel() {
     host=$1; shift
     REDISCLI_AUTH=example-password-of-peer redis-cli --user peer --tls --cacert /etc/epicops/tls/ca.crt --cert /etc/epicops/tls/admin.crt --key /etc/epicops/tls/admin.key -h "$host" -p 26379 "$@"

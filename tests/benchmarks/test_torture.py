@@ -27,7 +27,7 @@ def torture(*arguments: str) -> dict[str, Any]:
 
 
 def test_random_kills_lose_nothing_and_repeat_nothing() -> None:
-    figures = torture("--kills", "12")
+    figures = torture("--kills", "8")
 
     assert figures["acknowledged"] > 500
     assert (figures["missing"], figures["duplicates"], figures["inversions"], figures["effects_off"]) == (0, 0, 0, 0)
@@ -42,6 +42,6 @@ def test_the_torture_can_fail_with_everysec_on_a_slow_disk() -> None:
 
 @needs_compiler
 def test_with_always_a_slow_disk_loses_nothing() -> None:
-    figures = torture("--kills", "6", "--slow-disk")
+    figures = torture("--kills", "4", "--slow-disk")
 
     assert (figures["missing"], figures["duplicates"], figures["inversions"], figures["effects_off"]) == (0, 0, 0, 0)

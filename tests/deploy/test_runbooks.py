@@ -15,9 +15,12 @@ from tests.deploy.services import Services
 from tests.processes import PROJECT
 
 RUNBOOKS = sorted((PROJECT / "docs" / "runbooks").glob("*.md"))
-OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text()]
+STANDBY = PROJECT / "docs" / "runbooks" / "postgres-standby.md"
+OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text() and path != STANDBY]
 OF_A_CLUSTER = RUNBOOKS[0].parent / "redis-cluster.md"
-OF_THE_TIER = [path for path in RUNBOOKS if path not in {*OF_SERVICES, OF_A_CLUSTER} and "tier.sh" in path.read_text()]
+OF_THE_TIER = [
+    path for path in RUNBOOKS if path not in {*OF_SERVICES, STANDBY, OF_A_CLUSTER} and "tier.sh" in path.read_text()
+]
 HEADINGS = ["Symptom", "Confirm", "Act", "Verify", "Undo"]
 END = "__end__"
 
@@ -45,7 +48,7 @@ def test_a_runbook_does_what_it_says(path: Path, tier: Tier) -> None:
 
 
 @pytest.fixture(scope="module")
-def all_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     services = Services(tmp_path_factory.mktemp("services"))
     try:
         services.start()
@@ -66,20 +69,22 @@ def test_the_runbook_of_a_cluster_does_what_it_says(tmp_path: Path) -> None:
         tier.wait_until_whole()
 
 
-@pytest.fixture
-def services(all_services: Services) -> Services:
-    all_services.renew()
-    return all_services
+@pytest.mark.slow
+@pytest.mark.redis70  # for its redis-cli
+def test_the_runbooks_of_the_services_do_what_they_say(services: Services) -> None:
+    for path in OF_SERVICES:  # in one process: the services take longer to start than most runbooks
+        text = path.read_text()
+        if "$ mount " not in text or os.geteuid() == 0:  # a small disk is root's to mount
+            services.renew()
+            follow(services.localized(text), services.environment)
 
 
 @pytest.mark.slow
-@pytest.mark.redis70  # for its redis-cli
-@pytest.mark.parametrize("path", OF_SERVICES, ids=lambda path: path.stem)
-def test_a_runbook_of_the_services_does_what_it_says(path: Path, services: Services) -> None:
-    text = path.read_text()
-    if "$ mount " in text and os.geteuid() != 0:
-        pytest.skip("mounts a small disk: run as root")
-    follow(services.localized(text), services.environment)
+@pytest.mark.ha
+@pytest.mark.redis70
+def test_the_runbook_of_a_standby_does_what_it_says(services: Services) -> None:
+    services.renew()
+    follow(services.localized(STANDBY.read_text()), services.environment)
 
 
 def follow(text: str, environment: Mapping[str, str]) -> None:

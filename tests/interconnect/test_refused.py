@@ -50,10 +50,10 @@ def test_the_beginning_of_a_frame_is_sealed_and_its_page_opens_it(client: Client
     row = RefusedFrame.objects.get()
     address = f"/admin/interconnect/refusedframe/{row.pk}/change/"
 
-    client = signed_in(client, staff("rita", "view_refusedframe"), "admin")
-    page = client.get(address).content.decode()
-    settings.EPICOPS_SEALING_KEYS = ""
-    without_key = client.get(address).content.decode()
+    rita = staff("rita", "view_refusedframe")
+    page = signed_in(client, rita, "admin").get(address).content.decode()
+    settings.EPICOPS_SEALING_KEYS = ""  # her session was sealed with it, too
+    without_key = signed_in(client, rita, "admin").get(address).content.decode()
 
     assert b"Okafor" not in bytes(row.head)
     assert "Okafor" in page

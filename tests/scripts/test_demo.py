@@ -97,6 +97,7 @@ def test_the_logins_can_be_shown_again(tmp_path: Path) -> None:
     assert shown.stdout.split() == [b"amara", b"first", b"olu", b"second"]
 
 
+@pytest.mark.ha
 def test_a_demo_that_was_killed_starts_again_on_the_same_ports_and_ctrl_c_stops_all_of_it(
     start: Start, tmp_path: Path, port: int
 ) -> None:
