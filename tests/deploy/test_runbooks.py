@@ -15,8 +15,8 @@ from tests.deploy.services import Services
 from tests.processes import PROJECT
 
 RUNBOOKS = sorted((PROJECT / "docs" / "runbooks").glob("*.md"))
-STANDBY = PROJECT / "docs" / "runbooks" / "postgres-standby.md"
-OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text() and path != STANDBY]
+REHEARSALS = [path for path in RUNBOOKS if path.stem in ("postgres-standby", "restore", "sealing-keys")]
+OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text() and path not in REHEARSALS]
 OF_A_CLUSTER = RUNBOOKS[0].parent / "redis-cluster.md"
 OF_THE_TIER = [
     path for path in RUNBOOKS if path not in {*OF_SERVICES, STANDBY, OF_A_CLUSTER} and "tier.sh" in path.read_text()
@@ -82,9 +82,10 @@ def test_the_runbooks_of_the_services_do_what_they_say(services: Services) -> No
 @pytest.mark.slow
 @pytest.mark.ha
 @pytest.mark.redis70
-def test_the_runbook_of_a_standby_does_what_it_says(services: Services) -> None:
+@pytest.mark.parametrize("path", REHEARSALS, ids=lambda path: path.stem)
+def test_a_rehearsal_does_what_it_says(path: Path, services: Services) -> None:
     services.renew()
-    follow(services.localized(STANDBY.read_text()), services.environment)
+    follow(services.localized(path.read_text()), services.environment)
 
 
 def follow(text: str, environment: Mapping[str, str]) -> None:
