@@ -19,7 +19,7 @@ REHEARSALS = [path for path in RUNBOOKS if path.stem in ("postgres-standby", "re
 OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text() and path not in REHEARSALS]
 OF_A_CLUSTER = RUNBOOKS[0].parent / "redis-cluster.md"
 OF_THE_TIER = [
-    path for path in RUNBOOKS if path not in {*OF_SERVICES, STANDBY, OF_A_CLUSTER} and "tier.sh" in path.read_text()
+    path for path in RUNBOOKS if path not in {*OF_SERVICES, *REHEARSALS, OF_A_CLUSTER} and "tier.sh" in path.read_text()
 ]
 HEADINGS = ["Symptom", "Confirm", "Act", "Verify", "Undo"]
 END = "__end__"
