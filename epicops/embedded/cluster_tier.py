@@ -5,10 +5,10 @@ For drills; needs a redis-server with TLS and redis-cli in the PATH.
 
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from epicops.embedded.cluster import cluster_ports, is_whole, slots, until
+from epicops.embedded.redis_server import Together
 from epicops.embedded.server import StackError
 from epicops.embedded.tier import HOSTS, Node, write_files
 from epicops.redis_config import ROLES, Site, new_passwords, urls
@@ -17,7 +17,7 @@ from epicops.redis_slots import slot_of_key
 SPAN: Final = 10  # ports between two roles
 
 
-class ClusterTier:
+class ClusterTier(Together):
     """The servers of one role. Entered, they form a cluster; left, all have stopped."""
 
     def __init__(self, root: Path, role: str = "queue", *, node_timeout: int = 2000) -> None:
@@ -45,23 +45,13 @@ class ClusterTier:
         """Return the role's address for a user."""
         return urls(self.site, user, self.passwords)[f"EPICOPS_REDIS_{self.role.upper()}_URL"]
 
-    def __enter__(self) -> Self:
-        try:
-            write_files(self.root, self.site, self.passwords)
-            for server in self.servers:
-                server.launch()
-            for server in self.servers:
-                server.wait_until_ready()
-            self._form()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _start(self) -> None:
+        write_files(self.root, self.site, self.passwords)
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            server.wait_until_ready()
+        self._form()
 
     def stop(self) -> None:
         for server in self.servers:

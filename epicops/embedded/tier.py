@@ -7,15 +7,14 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from redis.exceptions import RedisError
 
-from epicops.embedded.server import Server
+from epicops.embedded.redis_server import RedisServer, Together
 from epicops.embedded.stack import free_port
 from epicops.pki import Authority
-from epicops.redis_client import Redis, node, sentinels
+from epicops.redis_client import sentinels
 from epicops.redis_config import ROLES, URL_USERS, Site, files, new_passwords, urls
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
@@ -26,7 +25,7 @@ FAST = ("PING-PERIOD", "200", "ASK-PERIOD", "100", "INFO-PERIOD", "300", "PUBLIS
 READY_SECONDS = 60.0  # with Sentinel's own clocks a returned primary is one for ten seconds
 
 
-class Node(Server):
+class Node(RedisServer):
     """One redis-server of the tier, a Sentinel or not, on its rendered file."""
 
     def __init__(
@@ -46,18 +45,8 @@ class Node(Server):
         program = [*self._on, shutil.which("redis-server") or "redis-server", str(self.config)]
         return [*program, "--sentinel"] if self.config.name == "sentinel.conf" else program
 
-    def client(self) -> Redis:
-        """Return a client of this very server, whatever its role."""
-        return node(self.url, *self.address)
 
-    def is_ready(self) -> bool:
-        try:
-            return bool(self.client().ping())
-        except (RedisError, OSError):
-            return False
-
-
-class Tier:
+class Tier(Together):
     """Three hosts with a server per role and a Sentinel each. Entered, replicas follow; left, all have stopped."""
 
     def __init__(
@@ -106,19 +95,6 @@ class Tier:
             url,
             self._on(host),
         )
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _start(self) -> None:
         write_files(self.root, self.site, self.passwords)
