@@ -26,10 +26,16 @@ def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[
         sql.Identifier(model._meta.db_table),
         sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
-    remaining = iter(rows)
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        while some := list(islice(remaining, COPIED_AT_ONCE)):
+        for some in chunks(rows, COPIED_AT_ONCE):
             copy.write(_copy_text(some))
+
+
+def chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the rows in lists of `size`, the last one shorter."""
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 @contextmanager
@@ -96,10 +102,3 @@ def _copy_column(values: Sequence[Any]) -> Sequence[str]:
         if character in text:
             text = text.replace(character, escape)
     return text.split(SEPARATOR)
-
-
-def chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the rows in lists of `size`, the last one shorter."""
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

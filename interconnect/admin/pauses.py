@@ -17,11 +17,9 @@ from interconnect.admin.holds import hold, release
 from interconnect.consumer.pausing import pause, resume
 from interconnect.models import Pause
 
-KINDS = [choice for choice in Pause.Scope.choices if choice[0] != Pause.Scope.PATIENT]
-
 
 class PauseForm(forms.ModelForm[Pause]):
-    scope = forms.ChoiceField(choices=KINDS, label="Stop")
+    scope = forms.ChoiceField(choices=Pause.NAMED_SCOPES, label="Stop")
     minutes = forms.IntegerField(
         required=False, min_value=1, max_value=60 * 24 * 30, help_text="Ends by itself; empty: when somebody resumes it"
     )

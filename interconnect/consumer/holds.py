@@ -11,7 +11,7 @@ from typing import Final
 from django.db import connection
 
 from epicops.bulk import columns_of
-from interconnect.handlers.fields import identifier, visit_number
+from interconnect.handlers.fields import identifier, visit_of
 from interconnect.hl7.er7 import parse
 from interconnect.hl7.rejected import MessageRejected
 from interconnect.models import Pause
@@ -39,7 +39,7 @@ def named_in(raw: bytes) -> set[Named]:
     for where in [(pid, 3, "PID-3") for pid in pids] + [(mrg, 1, "MRG-1") for mrg in mrgs]:
         with suppress(MessageRejected):
             names.add(("patient", *identifier(*where)))
-    visit = visit_number(message.first("PV1"), 19) or visit_number(message.first("PID"), 18)
+    visit = visit_of(message.first("PID"), message.first("PV1"))
     return names or ({("visit", *visit)} if visit else names)
 
 

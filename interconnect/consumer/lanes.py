@@ -18,7 +18,7 @@ from epicops.bulk import columns_of
 from epicops.redis_client import Redis
 from interconnect.consumer.queue import Claim, Fenced, InboundQueue
 from interconnect.handlers import merges
-from interconnect.handlers.fields import identifier, visit_number
+from interconnect.handlers.fields import identifier, visit_of
 from interconnect.hl7 import er7
 from interconnect.hl7.rejected import MessageRejected
 from vitals.events import Name
@@ -91,7 +91,7 @@ def subject_of(raw: bytes) -> Name | None:
             return identifier(pid, 3, "PID-3")
     except MessageRejected:
         pass
-    return visit_number(message.first("PV1"), 19) or (message.sending_facility, "MSH-4")
+    return visit_of(pid, message.first("PV1")) or (message.sending_facility, "MSH-4")
 
 
 def _survivors(names: set[Name]) -> dict[Name, Name]:

@@ -4,7 +4,7 @@ A paused queue keeps its messages. Where only a part is paused the rest goes on,
 held, in their order, and applied before anything newer of their kind once the pause is over.
 """
 
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from django.conf import settings
 from django.db import models
@@ -40,6 +40,8 @@ class Pause(models.Model):
         TYPE = "type", "A message type"
         FACILITY = "facility", "A sending facility"
         PATIENT = "patient", "One patient's messages"
+
+    NAMED_SCOPES: ClassVar = Scope.choices[:3]  # stopped by name; a patient is held from a message, see holds.py
 
     scope = models.CharField(max_length=8, choices=Scope, default=Scope.QUEUE)
     value = models.CharField(

@@ -1,6 +1,6 @@
 """Replaying late: what newer messages have said meanwhile, and what a late one may still do."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from django.db.models import Q, QuerySet
@@ -23,11 +23,17 @@ class Overtaken(NamedTuple):
     first: Sequence[InboundMessage]
 
 
-def newer(letter: InboundMessage, raw: bytes) -> QuerySet[InboundMessage]:
+def overtaken(letter: InboundMessage, raw: bytes, shown: int) -> Overtaken:
     """Return what of the same kind (ADT, ORU) came later and was applied, the oldest first.
 
     It is of the same visit where the message names one, else of the same patient. A replay counts as what it replays.
     """
+    visits = visit_numbers(raw)
+    messages = _newer(letter, raw, visits).defer("raw")
+    return Overtaken(messages.count(), "visit" if visits else "patient", list(messages[:shown]))
+
+
+def _newer(letter: InboundMessage, raw: bytes, visits: Collection[str]) -> QuerySet[InboundMessage]:
     origin = letter
     while origin.replay_of:
         origin = origin.replay_of
@@ -35,16 +41,10 @@ def newer(letter: InboundMessage, raw: bytes) -> QuerySet[InboundMessage]:
     kind = peek_header(raw).message_type.partition("^")[0]
     later = Q(replay_of=None, pk__gt=origin.pk) | Q(replay_of__gt=origin.pk)
     applied = InboundMessage.objects.filter(status=InboundMessage.Status.APPLIED, patient__in=patients)
-    if visits := visit_numbers(raw):
+    if visits:
         of_visit = [token(path, number) for path in VISIT_PATHS for number in visits]
         applied = applied.filter(tokens__tokens__overlap=of_visit)
     return applied.filter(later, message_type__startswith=f"{kind}^").exclude(replay_of=letter.pk).order_by("pk")
-
-
-def overtaken(letter: InboundMessage, raw: bytes, shown: int) -> Overtaken:
-    """Return what `newer` does, as a number and the first ones."""
-    messages = newer(letter, raw).defer("raw")
-    return Overtaken(messages.count(), "visit" if visit_numbers(raw) else "patient", list(messages[:shown]))
 
 
 def respect(deliveries: Sequence[Delivery]) -> None:

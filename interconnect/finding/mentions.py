@@ -6,7 +6,7 @@ from contextlib import suppress
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
-from interconnect.handlers.fields import identifier, location, visit_number
+from interconnect.handlers.fields import identifier, location, visit_of
 from interconnect.hl7.er7 import Message, parse
 from interconnect.hl7.rejected import MessageRejected
 from vitals.models import Bed, PatientIdentifier, Visit
@@ -26,7 +26,7 @@ def visit_numbers(raw: bytes) -> set[str]:
         message = parse(raw, fallback="latin-1")
     except MessageRejected:
         return set()
-    name = visit_number(message.first("PV1"), 19) or visit_number(message.first("PID"), 18)
+    name = visit_of(message.first("PID"), message.first("PV1"))
     if name is None:
         return set()
     visits = Visit.objects.filter(number=name[0], authority=name[1]).values(visit=Coalesce("merged_into", "pk"))
@@ -41,7 +41,7 @@ def _mentioned(message: Message) -> Iterator[tuple[str, int]]:
             value, authority = identifier(pid, 3, "PID-3")
             owner = PatientIdentifier.objects.filter(value=value, authority=authority)
             yield from (("patient", pk) for pk in owner.values_list("patient", flat=True))
-    if name := visit_number(pv1, 19) or visit_number(pid, 18):
+    if name := visit_of(pid, pv1):
         visits = Visit.objects.filter(number=name[0], authority=name[1])
         yield from (("visit", pk) for pk in visits.values_list(Coalesce("merged_into", "pk"), flat=True))
     if pv1 and (place := location(pv1, 3)):

@@ -11,7 +11,7 @@ from interconnect.handlers.fields import (
     readable_time,
     required,
     time,
-    visit_number,
+    visit_of,
 )
 from interconnect.handlers.interpretation import Handler, Interpretation
 from interconnect.handlers.plan import planned
@@ -110,7 +110,7 @@ def _moved(message: Message, pid: Segment, pv1: Segment, kind: Movement.Kind) ->
     return PatientMoved(
         identity=identity(pid),
         stated_at=stated or occurred_at,
-        visit=visit_number(pv1, 19) or visit_number(pid, 18),
+        visit=visit_of(pid, pv1),
         kind=kind,
         occurred_at=occurred_at,
         recorded_at=recorded_at or occurred_at,

@@ -101,6 +101,11 @@ def _preference(wanted: str, authority: str, kind: str) -> int:
     return {MEDICAL_RECORD: 0, PATIENT_INTERNAL: 1, "": 2}.get(kind, 3)
 
 
+def visit_of(pid: Segment | None, pv1: Segment | None) -> Name | None:
+    """Return the visit that two segments are about: PV1-19, else the account of PID-18."""
+    return visit_number(pv1, 19) or visit_number(pid, 18)
+
+
 def visit_number(segment: Segment | None, field: int) -> Name | None:
     """Return a visit or account number (CX) and who assigned it, None where there is none."""
     if segment is None or not (number := text(segment.get(field))):

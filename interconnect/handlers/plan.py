@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from interconnect.handlers.fields import readable_time, text, visit_number
+from interconnect.handlers.fields import readable_time, text, visit_of
 from interconnect.hl7.er7 import Message
 from vitals.events import Identity, VisitPlanned
 from vitals.plans import AMBULATORY_STATUS, BED_STATUS, PRECAUTIONS
@@ -17,7 +17,7 @@ def planned(message: Message, identity: Identity, stated_at: datetime) -> tuple[
     pv2 = message.first("PV2")
     if pv2 is None:
         return ()
-    visit = visit_number(message.first("PV1"), 19) or visit_number(message.first("PID"), 18)
+    visit = visit_of(message.first("PID"), message.first("PV1"))
     expected_at = readable_time(pv2, EXPECTED_DISCHARGE)
     return (VisitPlanned(identity, stated_at, visit, expected_at, tuple(_flags(message))),)
 
