@@ -131,7 +131,8 @@ def verdict(shares: list[Share]) -> dict[str, Any]:
     for number, share in enumerate(shares):
         for session_id, times in share.written.items():
             lost += times - SessionStore(session_id).get(f"of process {number}", 0)
-    return {"gone": gone, "back": back, "lost writes": lost, "differences": sum(differences().values())}
+    found = differences()
+    return {"gone": gone, "back": back, "lost writes": lost, "differences": found.total(), **found}
 
 
 def is_written(session_id: str) -> bool:

@@ -54,8 +54,7 @@ def compare() -> Iterator[Difference]:
 
 def from_registry() -> Iterator[Difference]:
     """Compare each live row with its hash."""
-    records = LIVE.annotate(read_at=Now()).iterator(CHUNK)
-    for chunk in chunks(records, CHUNK):
+    for chunk in LIVE.annotate(read_at=Now()).in_turns(CHUNK):
         redis = sessions_client()
         pipeline = redis.pipeline(transaction=False)
         for session_id in ids(chunk):

@@ -1,5 +1,6 @@
 """People who use epicops, and the registry that vouches for their sessions."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Self
 
@@ -8,6 +9,8 @@ from django.db import models
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, Value
 from django.db.models.functions import Cast, Least, Now
 from django.utils.timezone import now
+
+from epicops.bulk import chunks
 
 
 class User(AbstractUser):
@@ -26,6 +29,11 @@ class User(AbstractUser):
 
 
 class SessionQuerySet(models.QuerySet["SessionRecord"]):
+    def in_turns(self, size: int) -> Iterator[list["SessionRecord"]]:
+        """Yield the rows by key in lists, each read when its turn comes: a cursor's rows are as old as its first."""
+        for some in chunks(list(self.order_by("pk").values_list("pk", flat=True)), size):
+            yield list(self.filter(pk__in=some).order_by("pk"))
+
     def by_portal(self) -> list[tuple[str, int, float]]:
         """Return each portal's live sessions, and the seconds until the first of them ends unless it is used."""
         unused = F("last_activity") + F("idle") * Value(timedelta(milliseconds=1), models.DurationField())

@@ -13,6 +13,7 @@ from epicops.redis_client import sessions_client
 from sessions_app import agreement, registry
 from sessions_app.agreement import differences
 from sessions_app.backend import SessionStore
+from sessions_app.ids import key_hash
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,10 +25,20 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def session_id() -> str:
+    return signed_in()
+
+
+def signed_in() -> str:
     session = SessionStore()
     session.update({"_auth_user_id": "17", "role": "nurse", "portal": "Hyperspace"})
     session.save()
     return str(session.session_key)
+
+
+def write(session_id: str, **data: str) -> None:
+    session = SessionStore(session_id)
+    session.update(data)
+    session.save()
 
 
 def in_registry(change: str) -> int:
@@ -59,6 +70,18 @@ def test_a_session_in_use_agrees(session_id: str) -> None:
     SessionStore(session_id).load()
 
     assert not differences()
+
+
+def test_a_session_used_while_others_are_compared_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "CHUNK", 1)
+    first, second = sorted((signed_in(), signed_in()), key=key_hash)
+    sessions_client().delete(keys.session(first))
+
+    found = agreement.from_registry()
+
+    assert next(found) == ("live without a hash", key_hash(first))
+    write(second, theme="dark")
+    assert list(found) == []
 
 
 @pytest.mark.parametrize("kind", WRONG)
