@@ -15,7 +15,7 @@ from vitals.models import LONG_AGO, Bed, Patient, PatientAccount, PatientIdentif
 
 FACILITY = "EPICOPS"
 WARDS = {"ED": ("Emergency", range(401, 417)), "MED": ("Medical", range(417, 433))}
-OPERATORS = "Interconnect operator"  # a group that interconnect's migrations make
+OPERATORS = "Interconnect operator"  # a group that migrations make
 OPERATOR_PERMISSIONS = {
     "vitals": ("view_comparisonrun", "run_comparison"),
     "audit": ("view_auditevent",),

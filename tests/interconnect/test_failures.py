@@ -1,9 +1,6 @@
 """Failures with one cause are one item: counted, owned, snoozed, resolved, and open again when they come back."""
 
-from importlib import import_module
-
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -67,19 +64,6 @@ def test_a_resolved_failure_that_comes_back_is_open_again_and_says_so(operator: 
     group = FailureGroup.objects.get()
     assert (group.state, group.regressed_at is not None) == ("open", True)
     assert "Back again" in text(operator, FAILURES)
-
-
-def test_letters_that_died_before_there_were_groups_are_filed_alike() -> None:
-    deliver(NO_BED, oru(hr="fast"), NO_BED.replace(b"|EPIC|", "|Ä|".encode()))
-    filed = dict(DeadLetter.objects.values_list("pk", "group__fingerprint"))
-    DeadLetter.objects.update(group=None)
-    FailureGroup.objects.all().delete()
-
-    with connection.cursor() as cursor:
-        # A module's name cannot start with a digit in an import statement.
-        cursor.execute(import_module("interconnect.migrations.0004_console_file_old_letters").FORWARDS)
-
-    assert dict(DeadLetter.objects.values_list("pk", "group__fingerprint")) == filed
 
 
 def test_the_list_counts_letters_and_draws_when_they_came(operator: Client) -> None:

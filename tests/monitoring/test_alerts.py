@@ -189,7 +189,7 @@ def test_mail_goes_encrypted_unless_it_stays_on_this_host() -> None:
 
 
 def test_the_first_rules_are_about_metrics_there_are_and_are_documented() -> None:
-    rules = import_module("monitoring.migrations.0005_alert_rules").RULES
+    rules = import_module("monitoring.migrations.0002_roles_and_rules").RULES
     page = (PROJECT / "docs" / "monitoring.md").read_text()
 
     assert not [rule for rule in rules if rule[2] not in METRICS]
