@@ -413,6 +413,15 @@ def test_a_poll_renders_only_the_rows_that_changed(
     assert re.findall(r"new: (\w+)", answer) == ["bed427"]
 
 
+def test_new_readings_of_a_row_need_no_template(amara: Client, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    amara.get(board("-cells"))
+    factories.observe(visit, hr=91)
+    write_through([Bed.objects.get(key="bed427").pk])
+    monkeypatch.setattr(fragments, "render_to_string", lambda *_: pytest.fail("rendered"))
+
+    assert ">91<" in text(amara, board("-cells"))
+
+
 def test_a_poll_of_a_bed_does_not_read_the_history_again(
     amara: Client, visit: Visit, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

@@ -1,22 +1,40 @@
 """How clinicians' pages write times, units and beds."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 
 from vitals.documents import STALE_AFTER
+from vitals.early_warning import EarlyWarning
 from vitals.models import Bed
 from vitals.rows import Cell
 
 register = template.Library()
 
-NO_READING: Final = mark_safe(
-    '<span class="none" aria-hidden="true">&ndash;</span><span class="hidden">no reading</span>'
+AGE: Final = (
+    '<span class="age"><span class="flag" data-stale{}>stale {} </span><time datetime="{}" data-age>{}</time></span>'
 )
+READING: Final = (
+    '<span class="value"><span data-stale{}>[</span>{}<span data-stale{}>]</span></span>'
+    ' <span class="unit">{}</span>{}\n{}'
+)
+DUE: Final = '{}<time datetime="{}" data-due>{}</time>'
+SCORE: Final = '<span class="score">{}</span> <span class="word">{}</span>{} <span class="set">at {}</span>'
+CHANGE: Final = ' <span class="change"><span aria-hidden="true">{}</span><span class="hidden">{}</span></span>'
+LACKS: Final = '<span class="flag">incomplete</span> <span class="lacks">lacks {}</span>'
+LAST: Final = '{} <span class="set">last {} {} at {}</span>'
+NOTHING: Final = mark_safe("")
+HIDDEN: Final = mark_safe(" hidden")
+CONTINUOUS: Final = mark_safe("continuous, ")
+NOT_APPLICABLE: Final = mark_safe('<span class="none">NEWS2 not applicable</span>')
+NONE: Final = mark_safe('<span class="none" aria-hidden="true">&ndash;</span>')
+NO_READING: Final = NONE + mark_safe('<span class="hidden">no reading</span>')
+NO_SET: Final = mark_safe('<span class="quiet">no complete set in 12 h</span>')
 UNVERIFIED: Final = mark_safe(' <span class="flag">unverified</span>')
 
 SILENT_AFTER: Final = timedelta(minutes=2)  # a ward without any new reading: its feed, not a patient's schedule
@@ -38,15 +56,21 @@ def age(at: datetime, now: datetime) -> str:
 @register.simple_tag
 def age_of(at: datetime, now: datetime, *, is_old: bool = False) -> SafeString:
     """Return an age that the page counts up by itself, under a flag that shows once the time `is_old` or stale."""
+    clock, stamp = _written(at)
+    return format_html(AGE, NOTHING if is_old or is_stale(at, now) else HIDDEN, clock, stamp, escaped(age(at, now)))
+
+
+@lru_cache(maxsize=10_000)
+def escaped(text: str) -> SafeString:
+    """Return the text escaped, and kept: boards repeat what they say, and escaping it took half of a row's time."""
+    return escape(text)
+
+
+@lru_cache(maxsize=5000)
+def _written(at: datetime) -> tuple[SafeString, SafeString]:
+    """Return a time as clocks here show it, and for machines."""
     local = localtime(at)
-    return format_html(
-        '<span class="age"><span class="flag" data-stale{}>stale {} </span>'
-        '<time datetime="{}" data-age>{}</time></span>',
-        "" if is_old or is_stale(at, now) else " hidden",
-        f"{local:%H:%M}",
-        local.isoformat(timespec="seconds"),
-        age(at, now),
-    )
+    return escape(f"{local:%H:%M}"), escape(local.isoformat(timespec="seconds"))
 
 
 @register.simple_tag
@@ -55,15 +79,14 @@ def reading_of(cell: Cell, now: datetime) -> SafeString:
     reading = cell.reading
     if reading is None:
         return NO_READING
-    hidden = "" if is_stale(reading.observed_at, now) else " hidden"
+    hidden = NOTHING if is_stale(reading.observed_at, now) else HIDDEN
     return format_html(
-        '<span class="value"><span data-stale{}>[</span>{}<span data-stale{}>]</span></span>'
-        ' <span class="unit">{}</span>{}\n{}',
+        READING,
         hidden,
-        reading.text,
+        escaped(reading.text),
         hidden,
-        printed(cell.unit),
-        "" if reading.is_verified else UNVERIFIED,
+        escaped(printed(cell.unit)),
+        NOTHING if reading.is_verified else UNVERIFIED,
         age_of(reading.observed_at, now),
     )
 
@@ -74,9 +97,44 @@ def due(at: datetime, now: datetime) -> str:
     return f"overdue {age(at, now)}" if now > at else f"in {age(now, at)}"
 
 
-@register.filter
-def magnitude(points: int) -> int:
-    return abs(points)
+@register.simple_tag
+def news2_of(warning: EarlyWarning) -> SafeString:
+    """Return the score with its word, where it is going, and when it was; or what it lacks."""
+    if not warning.is_applicable:
+        return NOT_APPLICABLE
+    if warning.scored is None:
+        return _lacks(warning.missing)
+    clock, word = _written(warning.scored.at)[0], escaped(warning.scored.risk)
+    if warning.total is None:
+        return format_html(LAST, _lacks(warning.missing), warning.scored.total, word, clock)
+    return format_html(SCORE, escaped(str(warning.total)), word, _change(warning), clock)
+
+
+def _lacks(missing: tuple[str, ...]) -> SafeString:
+    return format_html(LACKS, ", ".join(missing))
+
+
+def _change(warning: EarlyWarning) -> SafeString:
+    if warning.before is None or warning.change is None:
+        return NOTHING
+    return _went(warning.change, _written(warning.before.at)[0])
+
+
+@lru_cache(maxsize=5000)
+def _went(points: int, since: SafeString) -> SafeString:
+    if points == 0:
+        return format_html(CHANGE, "=", f"the same as at {since}")
+    arrow, word = ("▲", "up") if points > 0 else ("▼", "down")
+    return format_html(CHANGE, f"{arrow} {abs(points)}", f"{word} {abs(points)} since {since}")
+
+
+@register.simple_tag
+def due_of(warning: EarlyWarning, now: datetime) -> SafeString:
+    """Return when the next set is due, as a time that the page counts down by itself."""
+    if warning.due_at is None:
+        return NO_SET if warning.is_applicable else NONE
+    title = CONTINUOUS if warning.is_continuous else NOTHING
+    return format_html(DUE, title, _written(warning.due_at)[1], escaped(due(warning.due_at, now)))
 
 
 @register.filter
