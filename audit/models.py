@@ -1,7 +1,7 @@
 """What people and machines did. Rows are inserted, never changed: triggers refuse it, and the chain would show it."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Required, TypedDict, Unpack
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.postgres.indexes import GinIndex
@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from audit.chain import Content, Link, Stream
+from audit.chain import Content, Link, Stream, canonical
 from epicops.bulk import copy_rows
 
 
@@ -25,49 +25,62 @@ class MachineAction(NamedTuple):
     object_id: str
 
 
-class AuditEventManager(models.Manager["AuditEvent"]):
-    def record(
-        self,
-        action: str,
-        code: str,
-        *,
-        actor: AbstractBaseUser | str,
-        request: HttpRequest | None = None,
-        patient_id: int | None = None,
-        object_type: str = "",
-        object_id: object = "",
-        detail: Mapping[str, Any] | None = None,
-    ) -> "AuditEvent":
-        """Write one event in the transaction at hand, so that what is not recorded does not happen.
+class About(TypedDict, total=False):
+    """What else an event says; see the columns of AuditEvent.
 
-        `detail` holds counts and internal ids only, never patient data.
-        """
-        name, pk = (actor, None) if isinstance(actor, str) else (actor.get_username(), actor.pk)
-        content = Content(
-            action=action,
-            code=code,
-            actor_id=pk,
-            actor=name,
-            patient_id=patient_id,
-            object_type=object_type,
-            object_id=str(object_id),
-            source_ip=request.META.get("REMOTE_ADDR") or None if request is not None else None,
-            detail=dict(detail or {}),
-        )
+    `detail` holds counts and internal ids only, never patient data.
+    """
+
+    actor: Required[AbstractBaseUser | str]
+    request: HttpRequest | None
+    patient_id: int | None
+    object_type: str
+    object_id: object
+    detail: Mapping[str, Any] | None
+
+
+def event(action: str, code: str, **about: Unpack[About]) -> Content:
+    """Say what somebody did, for `record_all`."""
+    actor, request = about["actor"], about.get("request")
+    return Content(
+        action=action,
+        code=code,
+        actor_id=None if isinstance(actor, str) else actor.pk,
+        actor=actor if isinstance(actor, str) else actor.get_username(),
+        patient_id=about.get("patient_id"),
+        object_type=about.get("object_type", ""),
+        object_id=str(about.get("object_id", "")),
+        source_ip=request.META.get("REMOTE_ADDR") or None if request is not None else None,
+        detail=dict(about.get("detail") or {}),
+    )
+
+
+class AuditEventManager(models.Manager["AuditEvent"]):
+    def record(self, action: str, code: str, **about: Unpack[About]) -> "AuditEvent":
+        """Write one event in the transaction at hand, so that what is not recorded does not happen."""
+        content = event(action, code, **about)
         with transaction.atomic(savepoint=False):
             stream = Stream.open()
             (link,) = stream.links([content])
-            event = self.create(**content._asdict(), **link._asdict())
+            written = self.create(**content._asdict(), **link._asdict())
             stream.close()
-        return event
+        return written
 
     def record_machine(self, actions: Iterable[MachineAction]) -> None:
         """Write a worker's events by COPY, in the transaction at hand."""
-        contents = [machine_content(action) for action in actions]
+        self.record_all([machine_content(action) for action in actions])
+
+    def record_all(self, contents: Sequence[Content]) -> None:
+        """Write many events by COPY, in the transaction at hand."""
+        if not contents:
+            return
         with transaction.atomic(savepoint=False):
             stream = Stream.open()
             links = stream.links(contents)
-            rows = ((*content[:-1], "{}", *link) for content, link in zip(contents, links, strict=True))
+            rows = (
+                (*content[:-1], canonical(content.detail) if content.detail else "{}", *link)
+                for content, link in zip(contents, links, strict=True)
+            )
             copy_rows(AuditEvent, (*Content._fields, *Link._fields), rows)
             stream.close()
 

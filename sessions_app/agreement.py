@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from django.utils.timezone import now
 
 from audit.models import AuditEvent
-from epicops import keys
 from epicops.bulk import chunks
 from epicops.redis_client import sessions_client
+from sessions_app.hashes import Look, look
 from sessions_app.ids import is_session_id, key_hash
 from sessions_app.live import LIVE, Reason, ids
 from sessions_app.models import SessionRecord
@@ -55,33 +55,26 @@ def compare() -> Iterator[Difference]:
 def from_registry() -> Iterator[Difference]:
     """Compare each live row with its hash."""
     for chunk in LIVE.annotate(read_at=Now()).in_turns(CHUNK):
-        redis = sessions_client()
-        pipeline = redis.pipeline(transaction=False)
-        for session_id in ids(chunk):
-            pipeline.hmget(keys.session(session_id), READ)
-            pipeline.pttl(keys.session(session_id))
-        seconds, microseconds = redis.time()
-        replies, clock = pipeline.execute(), seconds * 1000 + microseconds // 1000
-        for record, values, ttl in zip(chunk, replies[::2], replies[1::2], strict=True):
-            yield from (Difference(kind, record.pk) for kind in faults(record, values, ttl, clock))
+        for record, seen in zip(chunk, look(sessions_client(), ids(chunk), READ), strict=True):
+            yield from (Difference(kind, record.pk) for kind in faults(record, seen))
 
 
-def faults(record: Any, values: list[bytes | None], ttl: int, clock: int) -> Iterator[str]:
-    """Name what is wrong between a live row and its hash; `clock` is Redis' time in ms."""
-    if values[0] is None:
+def faults(record: Any, found: Look) -> Iterator[str]:
+    """Name what is wrong between a live row and its hash."""
+    if found.values[0] is None:
         ends_at = min(record.last_activity + timedelta(milliseconds=record.idle), record.deadline)
         if ends_at > record.read_at:
             yield "live without a hash"
         elif ends_at + GRACE < record.read_at:
             yield "ran out and not swept"
         return
-    *same, seen = [(value or b"").decode() for value in values]
+    *same, seen = [(value or b"").decode() for value in found.values]
     if same != [str(value if (value := getattr(record, name)) is not None else "") for name in SAME]:
         yield "row and hash differ"
-    if not 0 < ttl <= record.idle:
+    if not 0 < found.ttl <= record.idle:
         yield "limit missing or too long"
     rest = (record.read_at - record.last_activity) / timedelta(milliseconds=1)
-    if not -SLACK_MS < rest - (clock - int(seen)) < CHECKPOINT_MS + SLACK_MS:
+    if not -SLACK_MS < rest - (found.clock - int(seen)) < CHECKPOINT_MS + SLACK_MS:
         yield "activity differs"
 
 

@@ -4,7 +4,7 @@ All of it goes through the registry's own connection: nobody's open transaction 
 after the commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from audit.models import AuditEvent
+from audit.models import AuditEvent, event
 from epicops.portal import OPERATIONS, ROLES, policy
 from sessions_app import stores
 from sessions_app.ids import key_hash, unseal
@@ -35,8 +35,7 @@ def end_sessions(
     while found := _locked(which):
         LIVE.filter(pk__in=[record.pk for record in found]).update(ended_at=Now(), end_reason=reason, ended_by=by)
         records += found
-    for record in records:
-        record_end(record, reason, actor=actor, request=request)
+    record_ends(records, reason, actor=actor, request=request)
     transaction.on_commit(lambda: stores.clear(ids(records)), using=ALIAS)
     return records
 
@@ -46,13 +45,27 @@ def _locked(which: Q) -> list[SessionRecord]:
     return list(LIVE.select_for_update().filter(which).order_by("key_hash"))
 
 
-def record_end(
-    record: SessionRecord, reason: str, *, actor: AbstractBaseUser | str, request: HttpRequest | None = None
+def record_ends(
+    records: Iterable[SessionRecord],
+    reason: str,
+    *,
+    actor: AbstractBaseUser | str,
+    request: HttpRequest | None = None,
 ) -> None:
-    """Write the audit event of a session's end."""
-    detail = {"reason": reason, "user_id": record.user_id, "portal": record.portal}
-    AuditEvent.objects.record(
-        "E", "session.end", actor=actor, request=request, object_type="session", object_id=record.handle, detail=detail
+    """Write the audit event of each session's end."""
+    AuditEvent.objects.record_all(
+        [
+            event(
+                "E",
+                "session.end",
+                actor=actor,
+                request=request,
+                object_type="session",
+                object_id=record.handle,
+                detail={"reason": reason, "user_id": record.user_id, "portal": record.portal},
+            )
+            for record in records
+        ]
     )
 
 

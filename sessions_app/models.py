@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Self
+from typing import Final, Self
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -28,18 +28,26 @@ class User(AbstractUser):
     has_second_factor = models.BooleanField("second factor", default=False, editable=False)
 
 
+# When a session ends unless it is used.
+UNUSED_UNTIL: Final = F("last_activity") + F("idle") * Value(timedelta(milliseconds=1), models.DurationField())
+ENDS_AT: Final = Least(UNUSED_UNTIL, "deadline", output_field=models.DateTimeField())
+
+
 class SessionQuerySet(models.QuerySet["SessionRecord"]):
     def in_turns(self, size: int) -> Iterator[list["SessionRecord"]]:
         """Yield the rows by key in lists, each read when its turn comes: a cursor's rows are as old as its first."""
         for some in chunks(list(self.order_by("pk").values_list("pk", flat=True)), size):
             yield list(self.filter(pk__in=some).order_by("pk"))
 
+    def run_out(self) -> Self:
+        """Return those that have reached a limit, as far as the registry knows, and are not recorded as ended."""
+        return self.alias(ends_at=ENDS_AT).filter(ended_at=None, ends_at__lte=Now())
+
     def by_portal(self) -> list[tuple[str, int, float]]:
         """Return each portal's live sessions, and the seconds until the first of them ends unless it is used."""
-        unused = F("last_activity") + F("idle") * Value(timedelta(milliseconds=1), models.DurationField())
-        soonest = Min(Least(unused, "deadline", output_field=models.DateTimeField()))
-        live = self.filter(ended_at=None).order_by().values_list("portal").annotate(number=Count("pk"), soonest=soonest)
-        return [(portal, number, max((end - now()).total_seconds(), 0.0)) for portal, number, end in live]
+        live = self.filter(ended_at=None).order_by().values_list("portal")
+        found = live.annotate(number=Count("pk"), soonest=Min(ENDS_AT))
+        return [(portal, number, max((end - now()).total_seconds(), 0.0)) for portal, number, end in found]
 
 
 class SessionRecord(models.Model):

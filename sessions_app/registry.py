@@ -53,6 +53,14 @@ WHERE key_hash = %(key_hash)s AND {ALIVE} AND ver = %(base)s RETURNING ver"""  #
 
 CHECKPOINT: Final = """UPDATE sessions_app_sessionrecord SET last_activity = clock_timestamp()
   WHERE key_hash = %s AND ended_at IS NULL AND deadline > clock_timestamp()"""
+# Rows in the order in which whoever takes several of them takes them; a clock that is behind undoes nothing.
+USED: Final = f"""WITH seen AS (
+  SELECT key_hash, rest FROM unnest(%s::text[], %s::bigint[]) AS s (key_hash, rest)
+  JOIN sessions_app_sessionrecord AS r USING (key_hash)
+  WHERE ended_at IS NULL AND deadline > clock_timestamp() ORDER BY key_hash FOR UPDATE OF r)
+UPDATE sessions_app_sessionrecord AS r
+SET last_activity = greatest(last_activity, clock_timestamp() - rest * {MS})
+FROM seen WHERE r.key_hash = seen.key_hash"""  # noqa: S608
 END: Final = """UPDATE sessions_app_sessionrecord SET ended_at = clock_timestamp(), end_reason = %s, ended_by = %s
   WHERE key_hash = %s AND ended_at IS NULL"""
 
@@ -105,6 +113,11 @@ def renew(session_id: str, new_id: str, data: str, ver: int) -> bool:
 def checkpoint(session_id: str) -> bool:
     """Record activity that Redis has seen; False when the session is not alive here."""
     return _execute(CHECKPOINT, [key_hash(session_id)]) == 1
+
+
+def used(rests: Mapping[str, int]) -> int:
+    """Record how long ago (ms) sessions were last used, by key; return how many of them are alive."""
+    return _execute(USED, [list(rests), list(rests.values())]) if rests else 0
 
 
 def end(session_id: str, reason: str, by: str = "") -> bool:

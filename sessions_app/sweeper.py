@@ -6,31 +6,34 @@ asked: a hash that lives on moves the registry's time on; a session without one 
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from django.db import transaction
-from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, Value
+from django.db.models import DurationField, ExpressionWrapper, F, Value
 from django.db.models.functions import Now
 
-from audit.models import AuditEvent
+from audit.models import AuditEvent, event
 from epicops import keys
+from epicops.bulk import chunks
 from sessions_app import break_glass, registry, stores
+from sessions_app.hashes import look
 from sessions_app.ids import handle, is_session_id, key_hash
-from sessions_app.live import LIVE, Reason, ids, record_end
-from sessions_app.models import SessionRecord
+from sessions_app.live import LIVE, Reason, ids, record_ends
+from sessions_app.models import SessionQuerySet, SessionRecord
 from sessions_app.trust import OUTAGE, trust
 
 CHUNK: Final = 500
 ACTOR: Final = "sweep_sessions"
-RUN_OUT: Final = Q(deadline__lte=Now()) | Q(runs_out_at__lte=Now())
+LIMITS: Final = ("gen", "seen", "idle", "deadline")
+NEVER: Final = -1  # PTTL's answer for a key that does not expire
 
 
 @dataclass(slots=True)
 class Swept:
     """What one pass did.
 
-    `mended` hashes had no TTL, `cleared` ones belonged to sessions that had ended, `registered` ends happened while
-    PostgreSQL was away, `closed` counts break-glass accesses, `locked` sessions that locked by themselves.
+    `mended` hashes had no TTL or too long a one, `cleared` ones belonged to sessions that had ended, `registered` ends
+    happened while PostgreSQL was away, `closed` counts break-glass accesses, `locked` those that locked by themselves.
     """
 
     ended: int = 0
@@ -55,67 +58,62 @@ def sweep() -> Swept:
             swept.mended = mend()
     except OUTAGE as error:
         trust.fall_back(error)
-    while records := run_out():
+    for records in SessionRecord.objects.run_out().in_turns(CHUNK):
         settle(records, swept)
     swept.locked = register_locks()
     swept.closed = break_glass.close_overdue(actor=ACTOR)
     return swept
 
 
-def run_out() -> list[SessionRecord]:
-    """Return some sessions that have, by the registry's knowledge, run out."""
-    idle = ExpressionWrapper(F("idle") * Value(timedelta(milliseconds=1)), output_field=DurationField())
-    runs_out_at = ExpressionWrapper(F("last_activity") + idle, output_field=DateTimeField())
-    records = SessionRecord.objects.filter(ended_at=None).annotate(runs_out_at=runs_out_at).filter(RUN_OUT)
-    return list(records.order_by("key_hash")[:CHUNK])
-
-
 def settle(records: list[SessionRecord], swept: Swept) -> None:
-    """End what has no live hash; two sweepers at once end each session once."""
-    for record, session_id in zip(records, ids(records), strict=True):
-        if in_redis(session_id):
-            registry.checkpoint(session_id)
-            swept.prolonged += 1
-            continue
-        with transaction.atomic():
-            reason = Reason.ABSOLUTE if record.deadline <= record.last_activity + idle_of(record) else Reason.IDLE
-            unended = SessionRecord.objects.filter(pk=record.pk, ended_at=None, last_activity=record.last_activity)
-            if unended.update(ended_at=Now(), end_reason=reason, ended_by=ACTOR):
-                record_end(record, reason, actor=ACTOR)
-                swept.ended += 1
+    """End what has no live hash; of the others record when they were last used."""
+    rests = rests_in_redis(records)
+    swept.prolonged += registry.used(rests)
+    gone: dict[Reason, list[str]] = {Reason.ABSOLUTE: [], Reason.IDLE: []}
+    for record in records:
+        if record.pk not in rests:
+            idle_until = record.last_activity + timedelta(milliseconds=record.idle)
+            gone[Reason.ABSOLUTE if record.deadline <= idle_until else Reason.IDLE].append(record.pk)
+    for reason, pks in gone.items():
+        swept.ended += end_all(SessionRecord.objects.run_out().filter(pk__in=pks), reason)
 
 
-def idle_of(record: SessionRecord) -> timedelta:
-    return timedelta(milliseconds=record.idle)
+def end_all(which: SessionQuerySet, reason: Reason) -> int:
+    """End the sessions that match, once whoever writes them has let go; two sweepers end each of them once."""
+    with transaction.atomic():
+        records = list(which.select_for_update().filter(ended_at=None).order_by("key_hash"))
+        mine = SessionRecord.objects.filter(pk__in=[record.pk for record in records])
+        mine.update(ended_at=Now(), end_reason=reason, ended_by=ACTOR)
+        record_ends(records, reason, actor=ACTOR)
+    return len(records)
 
 
-def in_redis(session_id: str) -> bool:
-    """Whether Redis has a live hash of this session, and may be believed."""
+def rests_in_redis(records: list[SessionRecord]) -> dict[str, int]:
+    """Return how long ago (ms) each session was last used that lives on in Redis; none if it is not to be believed."""
     try:
         if not trust.is_redis():
-            return False
-        key = keys.session(session_id)
-        reply: Any = trust.ask(lambda redis, generation: (redis.hget(key, "gen"), redis.pttl(key), generation))
+            return {}
+        found, generation = trust.ask(lambda redis, generation: (look(redis, ids(records), LIMITS), generation))
     except OUTAGE as error:
         trust.fall_back(error)
-        return False
-    vouched_by, ttl, generation = reply
-    return bool(vouched_by == str(generation).encode() and ttl > 0)
+        return {}
+    rests = {}
+    for record, (values, ttl, clock) in zip(records, found, strict=True):
+        if ttl <= 0 or None in values or values[0] != str(generation).encode():
+            continue
+        _, seen, idle, deadline = map(int, cast("list[bytes]", values))
+        if clock < min(seen + idle, deadline):
+            rests[record.pk] = clock - seen
+    return rests
 
 
 def register_ends() -> int:
     """Record the sessions that ended while PostgreSQL was away."""
-    ended = 0
     hashes = cast("set[bytes]", trust.ask(lambda redis, _: redis.smembers(keys.SESSIONS_UNREGISTERED)))
-    for hashed in hashes:
-        with transaction.atomic():
-            record = SessionRecord.objects.select_for_update().filter(pk=hashed.decode(), ended_at=None).first()
-            if record is not None:
-                SessionRecord.objects.filter(pk=record.pk).update(ended_at=Now(), end_reason=Reason.LOGOUT)
-                record_end(record, Reason.LOGOUT, actor=ACTOR)
-                ended += 1
-    if hashes:
-        trust.ask(lambda redis, _: redis.srem(keys.SESSIONS_UNREGISTERED, *hashes))
+    if not hashes:
+        return 0
+    ended = end_all(SessionRecord.objects.filter(pk__in=[hashed.decode() for hashed in hashes]), Reason.LOGOUT)
+    trust.ask(lambda redis, _: redis.srem(keys.SESSIONS_UNREGISTERED, *hashes))
     return ended
 
 
@@ -123,37 +121,65 @@ def register_locks() -> int:
     """Record the sessions that locked because nobody used them, once each; to look at one is what locks it."""
     rest = ExpressionWrapper(F("lock") * Value(timedelta(milliseconds=1)), output_field=DurationField())
     rested = LIVE.filter(lock__gt=0, locked="", last_activity__lte=Now() - rest)
-    records = list(rested.order_by("last_activity")[:CHUNK])
-    count = 0
-    for record, session_id in zip(records, ids(records), strict=True):
-        held = stores.load(session_id)
-        if held is not None and held.clear["locked"] and LIVE.filter(pk=record.pk, locked="").update(locked="idle"):
-            AuditEvent.objects.record(
-                "E", "session.lock", actor=ACTOR, object_type="session", object_id=record.handle, detail={"how": "idle"}
-            )
-            count += 1
-    return count
+    return sum(map(lock_all, rested.in_turns(CHUNK)))
+
+
+def lock_all(records: list[SessionRecord]) -> int:
+    """Record those of them that are locked."""
+    held = ((record.pk, stores.load(session_id)) for record, session_id in zip(records, ids(records), strict=True))
+    locked = [pk for pk, session in held if session is not None and session.clear["locked"]]
+    with transaction.atomic():
+        unlocked = SessionRecord.objects.filter(pk__in=locked, ended_at=None, locked="")
+        mine = list(unlocked.select_for_update().order_by("key_hash"))
+        SessionRecord.objects.filter(pk__in=[record.pk for record in mine]).update(locked="idle")
+        AuditEvent.objects.record_all(
+            [
+                event(
+                    "E",
+                    "session.lock",
+                    actor=ACTOR,
+                    object_type="session",
+                    object_id=record.handle,
+                    detail={"how": "idle"},
+                )
+                for record in mine
+            ]
+        )
+    return len(mine)
 
 
 def clear_leftovers() -> int:
-    """Delete hashes that a crash between registry and Redis has left behind."""
-    records = list(SessionRecord.objects.filter(ended_at__isnull=False, is_cleared=False)[:CHUNK])
-    stores.clear(ids(records))
-    return len(records)
+    """Delete hashes that a crash between registry and Redis, or an outage, has left behind."""
+    cleared = 0
+    for records in SessionRecord.objects.filter(ended_at__isnull=False, is_cleared=False).in_turns(CHUNK):
+        stores.clear(ids(records))
+        cleared += len(records)
+    return cleared
 
 
 def mend() -> int:
-    """End sessions whose hash would never expire: somebody persisted, restored or made it by hand."""
+    """End sessions whose hash would never expire, and cut limits that are too long.
+
+    Somebody persisted, restored or made them by hand.
+    """
     found = 0
-    for key in trust.client.scan_iter("session:*", count=CHUNK, _type="HASH"):
-        session_id = key.decode().removeprefix("session:")
-        if not is_session_id(session_id) or trust.client.pttl(key) != -1:
-            continue
-        with transaction.atomic():
-            record = SessionRecord.objects.select_for_update().filter(pk=key_hash(session_id), ended_at=None).first()
-            if record is not None:
-                SessionRecord.objects.filter(pk=record.pk).update(ended_at=Now(), end_reason=Reason.STORE)
-            record_end(record or SessionRecord(handle=handle(session_id)), Reason.STORE, actor=ACTOR)
-        trust.client.delete(key)
-        found += 1
+    for some in chunks(trust.client.scan_iter("session:*", count=CHUNK, _type="HASH"), CHUNK):
+        names = [key.decode(errors="replace").removeprefix("session:") for key in some]
+        session_ids = [name for name in names if is_session_id(name)]
+        for session_id, (values, ttl, _) in zip(session_ids, look(trust.client, session_ids, ["idle"]), strict=True):
+            longest = int(values[0] or 0)
+            if ttl == NEVER:
+                end_unlimited(session_id)
+            elif ttl > longest > 0:
+                trust.client.pexpire(keys.session(session_id), longest, lt=True)
+            else:
+                continue
+            found += 1
     return found
+
+
+def end_unlimited(session_id: str) -> None:
+    """End a session by deleting its hash; one that nobody has registered is on record, too."""
+    if not end_all(SessionRecord.objects.filter(pk=key_hash(session_id)), Reason.STORE):
+        record_ends([SessionRecord(handle=handle(session_id))], Reason.STORE, actor=ACTOR)
+    trust.client.delete(keys.session(session_id))
