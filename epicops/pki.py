@@ -41,6 +41,7 @@ class Authority:
             _certificate(subject, key.public_key(), CA_DAYS)
             .issuer_name(subject)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         _write((self.certificate, self.key), builder.sign(key, hashes.SHA256()), key)
 
@@ -56,6 +57,8 @@ class Authority:
             _certificate(_name(name), key.public_key(), days)
             .issuer_name(issuer.subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            # RFC 5280, 4.2.1.1: tells a CA from its successor of the same name while both are trusted.
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         )
         if hosts:
             builder = builder.add_extension(

@@ -19,7 +19,8 @@ def client_context(ca: str, certificate: str | None = None, key: str | None = No
 def server_context(certificate: str, key: str | None, client_ca: str | None) -> ssl.SSLContext:
     """Return the context for a listener; with `client_ca` it admits only clients with a certificate signed by these.
 
-    Each connection gets the files as they are then. While they cannot be used, half replaced, it gets the former ones.
+    Each connection gets the files as they are then, the CAs' included. While they cannot be used, half replaced, it
+    gets the former ones.
     """
     newest = context = _context(
         ssl.PROTOCOL_TLS_SERVER, client_ca, certificate, key, _stamps(client_ca, certificate, key)
@@ -44,6 +45,8 @@ def _context(
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0  # who resumes a session shows no certificate: a CA's removal would not reach him
     if ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cafile=ca)

@@ -87,12 +87,13 @@ def text(raw: bytes) -> str:
 
 
 def replace(client: Redis, name: str, sha1: str, value: str) -> bool:
-    """Put a vitals document in the place of the one that was seen; False when that has changed.
+    """Put a vitals document in the place of the one that was seen, sealed where there is a key ring.
 
-    Raises ValueError for what is no vitals document, RedisError for a server that is away.
+    False when that has changed. Raises ValueError for what is no vitals document, RedisError for a server that is away.
     """
     try:
-        documents.read(fence.decode(value.encode()), documents.Source.CACHE)
+        document = fence.decode(value.encode())
+        documents.read(document, documents.Source.CACHE)
     except documents.MALFORMED as error:
         raise ValueError("This is no vitals document") from error
-    return bool(client.eval(REPLACE, 1, name, sha1, value))
+    return bool(client.eval(REPLACE, 1, name, sha1, fence.encode(document)))

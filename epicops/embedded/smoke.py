@@ -23,8 +23,8 @@ from epicops.embedded.stack import free_port
 from epicops.embedded.visitor import Visitor
 from epicops.redis_client import queue_client, sessions_client
 
-START_SECONDS = 90  # on a machine with other work; 10 on an idle one
-STEP_SECONDS = 10
+START_SECONDS = 240  # on a machine with ten times the work it can do; 10 on an idle one
+STEP_SECONDS = 60  # likewise: each look is a process that starts
 
 
 class CheckFailed(Exception):  # noqa: N818  an outcome of the run, not a fault in it
@@ -76,8 +76,10 @@ class Demo:
 
 def demo_starts(demo: Demo) -> str:
     """Wait for the web pages and the listener; from then on this process uses the demo's servers too."""
-    until(lambda: demo.process.poll() is not None or demo.is_up(), START_SECONDS)
-    require(demo.process.poll() is None, f"it ended: {demo.output.read_text()[-500:]}")
+    is_settled = until(lambda: demo.process.poll() is not None or demo.is_up(), START_SECONDS)
+    said = demo.output.read_text()[-500:]
+    require(demo.process.poll() is None, f"it ended: {said}")
+    require(is_settled, f"not up within {START_SECONDS} s: {said}")
     assignments = (shlex.split(line)[0].split("=", 1) for line in (demo.root / "env").read_text().splitlines())
     os.environ.update((name, value) for name, value in assignments)
     os.environ["DJANGO_SETTINGS_MODULE"] = "epicops.settings"

@@ -1,8 +1,13 @@
 """What deploy/ shows of a rendered tier and of containers is what this version does."""
 
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from django.core.management import get_commands
 
@@ -49,3 +54,19 @@ def test_every_volume_and_secret_of_a_container_is_declared() -> None:
 
     assert {name for name in mounts if not name.startswith(".")} <= document["volumes"].keys()
     assert set(document["x-epicops"]["secrets"]) <= document["secrets"].keys()
+
+
+@pytest.mark.redis70  # which the units start
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="not installed: systemd")
+def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
+    here = {"/opt/epicops/.venv": sys.prefix, "/opt/epicops": str(PROJECT)}
+    for unit in (DEPLOY / "systemd").iterdir():
+        text = unit.read_text()
+        for there, path in here.items():
+            text = text.replace(there, path)
+        (tmp_path / unit.name).write_text(text)
+
+    command = ["systemd-analyze", "verify", "--man=no", *map(str, tmp_path.iterdir())]
+    verified = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")

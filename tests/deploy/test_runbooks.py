@@ -2,9 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from epicops.embedded.cluster_tier import ClusterTier
 from epicops.embedded.tier import Tier
 from tests.deploy.services import Services
-from tests.processes import PROJECT
+from tests.mllp import Listener
+from tests.processes import PROJECT, ManageProcess
 
 RUNBOOKS = sorted((PROJECT / "docs" / "runbooks").glob("*.md"))
 REHEARSALS = [path for path in RUNBOOKS if path.stem in ("postgres-standby", "restore", "sealing-keys")]
@@ -40,11 +42,27 @@ def test_a_runbook_has_its_five_parts(path: Path) -> None:
 @pytest.mark.ha
 @pytest.mark.redis70
 @pytest.mark.parametrize("path", OF_THE_TIER, ids=lambda path: path.stem)
-def test_a_runbook_does_what_it_says(path: Path, tier: Tier) -> None:
+def test_a_runbook_does_what_it_says(path: Path, tier: Tier, listener_of: Callable[[Tier], int]) -> None:
     # Where the tier under test keeps what a host keeps in /etc/epicops.
     text = path.read_text().replace("/etc/epicops/tls", tier.site.tls).replace("/etc/epicops", f"{tier.root}/conf")
+    if "send_mllp" in text:
+        text = text.replace("--port 2575", f"--port {listener_of(tier)}")
     follow(text, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
     tier.wait_until_whole()
+
+
+@pytest.fixture
+def listener_of(process_environment: dict[str, str], manage: Callable[..., ManageProcess]) -> Callable[[Tier], int]:
+    """Start the listener of a tier, with TLS and its clients' CA in senders.crt; return its port."""
+
+    def start(tier: Tier) -> int:
+        tls = Path(tier.site.tls)
+        shutil.copy(tls / "ca.crt", tls / "senders.crt")
+        process_environment.update(tier.urls("ingest"))
+        files = ("--tls-cert", f"{tls}/127.0.0.1.crt", "--tls-key", f"{tls}/127.0.0.1.key")
+        return Listener(manage, *files, "--tls-client-ca", f"{tls}/senders.crt").port
+
+    return start
 
 
 @pytest.fixture(scope="module")

@@ -180,6 +180,47 @@ def test_a_renewed_certificate_is_shown_from_the_next_connection_on(open_door: O
     assert serial_number(door, authority) == second  # the last that could be used
 
 
+class Clients:
+    """Senders with a certificate each, who resume the sessions they had."""
+
+    def __init__(self, receivers: Authority, **authorities: Authority) -> None:
+        files = {name: map(str, authority.issue(name)) for name, authority in authorities.items()}
+        self._contexts = {name: client_context(str(receivers.certificate), *pair) for name, pair in files.items()}
+        self._sessions: dict[str, ssl.SSLSession | None] = {}
+
+    def let_in(self, door: Door) -> set[str]:
+        """Have each deliver a message; return those whose message was accepted."""
+        return {name for name in self._contexts if self._deliver(door, name)}
+
+    def _deliver(self, door: Door, name: str) -> bool:
+        sender = door.connect()
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
+            sender.socket = connection = self._contexts[name].wrap_socket(
+                sender.socket, server_hostname="127.0.0.1", session=self._sessions.get(name)
+            )
+            if sender.exchange(wrap(message(1))) == [("AA", "00001")]:
+                self._sessions[name] = connection.session
+                return True
+        return False
+
+
+def test_who_is_let_in_follows_the_cas_from_the_next_connection_on(open_door: OpenDoor, tmp_path: Path) -> None:
+    former, new, trusted = Authority(tmp_path / "former"), Authority(tmp_path / "new"), tmp_path / "trusted.crt"
+    for authority in (former, new):
+        authority.create("test CA")
+    of_former, of_new = (authority.certificate.read_text() for authority in (former, new))
+    trusted.write_text(of_former)
+    certificate, key = former.issue("mllp", ["127.0.0.1"])
+    door = open_door(tls=server_context(str(certificate), str(key), str(trusted)))
+    clients = Clients(former, ann=former, bob=new)
+    assert clients.let_in(door) == {"ann"}
+
+    trusted.write_text(of_former + of_new)
+    assert clients.let_in(door) == {"ann", "bob"}
+    trusted.write_text(of_new)
+    assert clients.let_in(door) == {"bob"}
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_listener_stops_at_once(listener: Listener, signum: int) -> None:
     sender = listener.connect()

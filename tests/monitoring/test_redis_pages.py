@@ -1,16 +1,22 @@
 """The Redis pages: what a server says of itself, and one key at a time, its value for those who may see it only."""
 
+import json
+
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 from django_redis import get_redis_connection
 
 from audit.models import AuditEvent
 from epicops import keys
+from epicops.crypto import is_sealed
 from epicops.redis_client import queue_client, sessions_client
 from monitoring.redis_servers import OTHER, families, family_of, slow_log
 from tests.builders import adt, push
 from tests.operators import staff
+from tests.sealing import RING
+from vitals import fence
 
 pytestmark = pytest.mark.django_db
 
@@ -123,6 +129,20 @@ def test_a_document_is_replaced_keeps_its_ttl_and_is_on_record(supervisor: Clien
     assert 0 < get_redis_connection("default").ttl(NAME) <= 60
     event = AuditEvent.objects.get(code="redis.replace")
     assert (event.actor, event.object_id, "79" in str(event.detail)) == ("sue", NAME, False)
+
+
+def test_a_document_in_clear_is_sealed_by_its_replacement_where_there_is_a_key_ring(
+    supervisor: Client, settings: LazySettings
+) -> None:
+    settings.EPICOPS_SEALING_KEYS = RING
+    mended = DOCUMENT.replace("78", "79")
+
+    page = replace(supervisor, mended)
+
+    assert "Replaced" in page
+    raw = get_redis_connection("default").get(NAME)
+    assert is_sealed(raw)
+    assert fence.decode(raw) == json.loads(mended)
 
 
 def test_a_document_that_changed_meanwhile_stays(supervisor: Client) -> None:
