@@ -1,5 +1,6 @@
 """Failover of the rendered tier (TLS, users, three Sentinels) under load. Sentinel's clocks run ten times faster."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from audit.models import AuditEvent
 from epicops import keys
-from epicops.embedded.tier import Tier
+from epicops.embedded.tier import Node, Tier
 from epicops.redis_client import connect, queue_client, sessions_client, sessions_store_client
 from epicops.redis_config import ROLES
 from interconnect.models import InboundMessage
@@ -19,6 +20,10 @@ from sessions_app.trust import trust
 from tests.builders import adt, drain
 from tests.factories import bed
 from tests.load import BoardLoad, SenderLoad, SessionLoad
+from vitals import fence
+from vitals.cache import read_beds
+from vitals.documents import Source
+from vitals.models import Bed
 
 pytestmark = [
     pytest.mark.redis70,
@@ -187,6 +192,74 @@ def test_what_a_replica_gives_back_is_recognised(tier: Tier, settings: LazySetti
     assert [m.status for m in deliveries] == ["applied"] * 10 + ["skipped"] * 10
     assert all(m.reason.startswith("came back after a failover") for m in deliveries[10:])
     assert AuditEvent.objects.get(code="queue.guard.end").detail == {"recognised": 10}
+
+
+@pytest.fixture
+def replicas(tier: Tier, settings: LazySettings) -> Iterator[list[Node]]:
+    """The cache's replicas, which boards read, and which have a document of bed427."""
+    settings.EPICOPS_REDIS_CACHE_URL += "&replicas=1"
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": [settings.EPICOPS_REDIS_CACHE_URL]}}
+    primary = tier.primary("cache")
+    write(primary, hr=78)
+    primary.client().wait(2, 2000)
+    yield [server for (_, role), server in tier.servers.items() if role == "cache" and server is not primary]
+    fence.replicas._open_until = 0.0
+
+
+def write(server: Node, *, hr: int) -> None:
+    """Put another document of bed427 into the cache."""
+    document = {"hr": hr, "at": {"hr": 1767135600}, "encounter": None}
+    server.client().set(keys.vitals("bed427"), json.dumps(document), ex=60)
+
+
+def shown(where: Bed) -> tuple[str, Source]:
+    """The heart rate on a board, and where it was read."""
+    (vitals,) = read_beds([where]).values()
+    return vitals.readings[0].text, vitals.source
+
+
+def looks(server: Node) -> int:
+    return int(server.client().info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"])
+
+
+@pytest.mark.django_db
+def test_boards_read_a_replica(tier: Tier, replicas: list[Node]) -> None:
+    primary = tier.primary("cache")
+    before, at_primary = sum(map(looks, replicas)), looks(primary)
+
+    assert shown(bed()) == ("78", Source.CACHE)
+
+    assert (sum(map(looks, replicas)) - before, looks(primary) - at_primary) == (1, 0)
+
+
+@pytest.mark.django_db
+def test_a_replica_whose_link_is_down_shows_nothing_old(tier: Tier, replicas: list[Node]) -> None:
+    for server in replicas:
+        server.client().config_set("masterauth", "no more")
+        server.client().client_kill_filter(_type="master")
+        while server.client().info("replication")["master_link_status"] == "up":
+            time.sleep(0.02)
+    write(tier.primary("cache"), hr=140)
+
+    assert shown(bed()) == ("140", Source.CACHE)
+
+    for server in replicas:
+        server.client().config_set("masterauth", tier.passwords["replica"])
+
+
+@ha
+@pytest.mark.django_db
+@pytest.mark.parametrize("go", [Node.kill, Node.freeze])
+def test_boards_go_on_when_their_replicas_go(tier: Tier, replicas: list[Node], go: Callable[[Node], None]) -> None:
+    where = bed()
+    shown(where)
+    for server in replicas:
+        go(server)
+    started = time.monotonic()
+
+    assert {shown(where) for _ in range(20)} == {("78", Source.CACHE)}
+
+    assert time.monotonic() - started < PAGE
 
 
 def until_redis_holds_sessions() -> None:
