@@ -74,8 +74,11 @@ def faults(record: Any, found: Look) -> Iterator[str]:
     if not 0 < found.ttl <= record.idle:
         yield "limit missing or too long"
     rest = (record.read_at - record.last_activity) / timedelta(milliseconds=1)
-    if not -SLACK_MS < rest - (found.clock - int(seen)) < CHECKPOINT_MS + SLACK_MS:
-        yield "activity differs"
+    lag = rest - (found.clock - int(seen))
+    if lag >= CHECKPOINT_MS + SLACK_MS:
+        yield "activity not in the registry"
+    elif lag <= -SLACK_MS:
+        yield "activity not in Redis"
 
 
 def from_redis() -> Iterator[Difference]:

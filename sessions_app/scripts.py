@@ -4,13 +4,17 @@ All times are the server's own, in ms. `gen` is the generation that vouched for 
 not count, and the caller asks PostgreSQL. A key of another type is no session; any other error is raised.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
+from epicops import keys
 from epicops.redis_client import Redis
 from epicops.redis_shards import is_spread
+from sessions_app.trust import trust
 
 NOW: Final = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 
@@ -111,6 +115,17 @@ if h ~= 1 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1
 """
+
+
+def run(text: str, session_id: str, arguments: Callable[[int], list[Any]]) -> Any:
+    """Run a script on one session, with `arguments` made for the generation it is run under; raise one of OUTAGE."""
+    script, key = _script(text), keys.session(session_id)
+    return trust.ask(lambda redis, generation: evaluate(redis, script, key, *arguments(generation)))
+
+
+@functools.cache
+def _script(text: str) -> Script:
+    return trust.client.register_script(text)
 
 
 def evaluate(client: Redis, script: Script, key: str, *arguments: str | int) -> Any:

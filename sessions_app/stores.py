@@ -4,13 +4,11 @@ Each function asks Redis while it is trusted. It goes on in PostgreSQL, within t
 raises SessionsUnavailable when neither answers.
 """
 
-import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
-
-from redis.commands.core import Script
 
 from epicops import keys
 from epicops.clock import timestamp
@@ -38,7 +36,7 @@ def create(session_id: str, draft: Draft) -> bool:
 
 def update(session_id: str, draft: Draft) -> int | Conflict | None:
     """Write over version `draft.base`; return the new version, or what is there instead, or None for a session gone."""
-    return _either(lambda: _update(session_id, draft), lambda: registry.update(session_id, draft))
+    return _either(lambda: _update(session_id, draft), lambda: _update_registered(session_id, draft))
 
 
 def end(session_id: str, reason: str, by: str = "") -> bool:
@@ -53,25 +51,14 @@ def end(session_id: str, reason: str, by: str = "") -> bool:
 
 def clear(session_ids: Iterable[str]) -> None:
     """Delete the hashes of ended sessions. What cannot be deleted now is not vouched for later, and swept."""
-    ids = list(session_ids)
-    try:
-        if ids and trust.is_redis():
-            trust.ask(lambda redis, _: redis.delete(*map(keys.session, ids)))
-            registry.cleared([key_hash(session_id) for session_id in ids])
-    except OUTAGE as error:
-        trust.fall_back(error)
-    except DATABASE:
-        return  # they are deleted; the sweeper finds nothing to do
+    if ids := list(session_ids):
+        with suppress(*DATABASE):  # they are deleted; the sweeper finds nothing to do
+            _have_redis_follow(lambda: _delete(ids))
 
 
 def set_fields(fields: Mapping[str, Mapping[str, str]]) -> None:
     """Change fields in clear of live sessions, by session id; the registry has the change already."""
-    try:
-        if trust.is_redis():
-            for session_id, changed in fields.items():
-                _set(session_id, changed)
-    except OUTAGE as error:
-        trust.fall_back(error)
+    _have_redis_follow(lambda: [_set(session_id, changed) for session_id, changed in fields.items()])
 
 
 def flat(fields: Mapping[str, str]) -> list[str]:
@@ -90,10 +77,24 @@ def _either(from_redis: Callable[[], T], from_postgresql: Callable[[], T]) -> T:
         raise SessionsUnavailable from error
 
 
+def _have_redis_follow(call: Callable[[], object]) -> None:
+    """Tell Redis what was written to the registry; what cannot be told is not vouched for when Redis is back."""
+    try:
+        if trust.is_redis_by_now():
+            call()
+    except OUTAGE as error:
+        trust.fall_back(error)
+
+
+def _delete(ids: list[str]) -> None:
+    trust.ask(lambda redis, _: redis.delete(*map(keys.session, ids)))
+    registry.cleared([key_hash(session_id) for session_id in ids])
+
+
 def _load(session_id: str, *, touch: bool) -> Held | None:
     def look() -> list[Any]:
         mode = "touch" if touch else "look"
-        return list(_run(scripts.OPEN, session_id, lambda gen: [gen, mode, timestamp(), CHECKPOINT_MS]))
+        return list(scripts.run(scripts.OPEN, session_id, lambda gen: [gen, mode, timestamp(), CHECKPOINT_MS]))
 
     status, *reply = look()
     if _is_doubtful(status) and verify(session_id):
@@ -135,11 +136,17 @@ def _update(session_id: str, draft: Draft) -> int | Conflict | None:
     return _write_through(session_id, draft, int(reply[0])) if status == b"ok" else None
 
 
+def _update_registered(session_id: str, draft: Draft) -> int | Conflict | None:
+    result = registry.update(session_id, draft)
+    _have_redis_follow(lambda: verify(session_id))
+    return result
+
+
 def _save(session_id: str, draft: Draft, mode: str) -> list[Any]:
     fields = flat({"data": draft.data, "user_id": draft.user_id, **draft.clear})
     extend = "extend" if draft.extend else "keep"
     limits = [draft.idle, draft.lock, draft.absolute, extend, timestamp()]
-    return list(_run(scripts.SAVE, session_id, lambda gen: [mode, draft.base, gen, *limits, *fields]))
+    return list(scripts.run(scripts.SAVE, session_id, lambda gen: [mode, draft.base, gen, *limits, *fields]))
 
 
 def _write_through(session_id: str, draft: Draft, ver: int) -> int | Conflict | None:
@@ -185,7 +192,7 @@ def verify(session_id: str) -> bool:
     recorded = registry.load(session_id)
     if recorded is None:
         if not registry.is_known(session_id):  # made while PostgreSQL was away: Redis' word stands
-            return bool(_run(scripts.SET, session_id, lambda gen: ["gen", gen]))
+            return bool(scripts.run(scripts.SET, session_id, lambda gen: ["gen", gen]))
         clear([session_id])
         return False
     hashed = key_hash(session_id)
@@ -204,7 +211,7 @@ def _restore(session_id: str, held: Held) -> None:
     active_at = timestamp(datetime.now(UTC) - timedelta(milliseconds=held.since))
     limits = [held.left, held.deadline, held.idle, held.lock, held.since]
     rest = [held.data, held.user_id, active_at, *flat(held.clear)]
-    _run(scripts.RESTORE, session_id, lambda gen: [held.ver, gen, *limits, *rest])
+    scripts.run(scripts.RESTORE, session_id, lambda gen: [held.ver, gen, *limits, *rest])
 
 
 def _checkpoint(session_id: str) -> bool:
@@ -217,7 +224,7 @@ def _checkpoint(session_id: str) -> bool:
 
 
 def _set(session_id: str, fields: Mapping[str, str]) -> bool:
-    return bool(_run(scripts.SET, session_id, lambda _: flat(fields)))
+    return bool(scripts.run(scripts.SET, session_id, lambda _: flat(fields)))
 
 
 def _end_unregistered(session_id: str, error: BaseException) -> bool:
@@ -233,14 +240,3 @@ def _end_unregistered(session_id: str, error: BaseException) -> bool:
 
 def _log_unregistered(session_id: str, error: BaseException) -> None:
     logger.error("session not registered", extra={"session": handle(session_id), "error": type(error).__name__})
-
-
-@functools.cache
-def _script(text: str) -> Script:
-    return trust.client.register_script(text)
-
-
-def _run(text: str, session_id: str, arguments: Callable[[int], list[Any]]) -> Any:
-    """Run a script on one session, with `arguments` made for the generation it is run under."""
-    script, key = _script(text), keys.session(session_id)
-    return trust.ask(lambda redis, generation: scripts.evaluate(redis, script, key, *arguments(generation)))

@@ -92,6 +92,16 @@ class Trust:
                 self._reading.release()
         return self.state.mode == "redis" and self._clock() >= self._redis_from
 
+    def is_redis_by_now(self) -> bool:
+        """Whether Redis has to hear of what was just written to the registry.
+
+        While this process still went by the registry, others may have gone back to Redis, and looked the session up
+        before that write. If they have not, they will look it up after it. Raises one of DATABASE.
+        """
+        if not self.is_redis():
+            self._read()
+        return self.state.mode == "redis"
+
     @property
     def _is_new(self) -> bool:
         return self.state.read_at == float("-inf")

@@ -10,8 +10,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import connections
 from django.test import Client
@@ -23,6 +25,7 @@ from epicops.redis_client import sessions_client
 from monitoring.metrics import exposition
 from sessions_app import stores
 from sessions_app.backend import SessionStore
+from sessions_app.live import follow
 from sessions_app.models import User
 from sessions_app.trust import trust
 from tests import factories
@@ -222,6 +225,48 @@ def test_back_activity_meanwhile_counts_although_redis_saw_none(stack: Stack) ->
     until_back()
 
     assert is_alive(mine)
+
+
+def who_has_not_heard_of_it(stack: Stack, session_id: str) -> None:
+    """Be a process that reads the state just before Redis is back, and comes to speak just after."""
+    killed(stack)
+    assert is_alive(session_id)
+    before = trust.state
+    back(stack)
+    assert is_alive(session_id)  # for the others it is in Redis again
+    trust.state = replace(before, read_at=time.monotonic())
+
+
+def test_back_a_logout_by_who_has_not_heard_of_it_holds(stack: Stack) -> None:
+    mine = session()
+    who_has_not_heard_of_it(stack, mine)
+
+    SessionStore(mine).delete(mine)
+
+    another_process()
+    assert not is_alive(mine)
+
+
+def test_back_a_write_by_who_has_not_heard_of_it_is_seen(stack: Stack) -> None:
+    mine = session()
+    who_has_not_heard_of_it(stack, mine)
+
+    write(mine, theme="dark")
+
+    another_process()
+    assert SessionStore(mine)["theme"] == "dark"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_back_a_new_role_from_who_has_not_heard_of_it_counts(stack: Stack) -> None:
+    client = factories.signed_in(Client(), amara := factories.amara())
+    who_has_not_heard_of_it(stack, mine := client.cookies[settings.SESSION_COOKIE_NAME].value)
+
+    amara.role = User.Role.PHYSICIAN
+    follow(amara, actor="root")
+
+    another_process()
+    assert SessionStore(mine)["role"] == "physician"
 
 
 def test_back_a_save_that_began_before_the_outage_is_merged(stack: Stack) -> None:
