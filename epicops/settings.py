@@ -92,6 +92,7 @@ EMAIL_TIMEOUT = 5  # seconds
 if smtp_url := optional_secret("SMTP_URL"):
     vars().update(mail_settings(smtp_url))
 
+EPICOPS_VIEW_REPEATED = env.int("VIEW_REPEATED", 3600)  # seconds until a view that goes on is recorded again
 EPICOPS_BOARD_HELD = env.int("BOARD_HELD", 600)  # seconds that an old board is shown while PostgreSQL is away
 
 CACHES = {

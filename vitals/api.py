@@ -1,13 +1,15 @@
 """`GET /hyperspace/api/beds/<bed>/vitals`: a bed's latest vitals as JSON, for dashboards that ask again and again.
 
 Nothing but the session is asked on each request: who may see what, and who is where, is looked up again after
-`house.RECHECKED`. Reads that follow each other are one view of a patient, recorded when it begins and once an hour.
+`house.RECHECKED`. Reads that follow each other, of one session at one address, are one view of a patient: recorded when
+it begins, and again each EPICOPS_VIEW_REPEATED seconds that it goes on.
 """
 
 import json
 from functools import lru_cache
 from typing import Final
 
+from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -22,9 +24,10 @@ from vitals.grants import kept_grant
 from vitals.house import house
 
 PAUSE: Final = 60.0  # seconds between two reads of one view, at most
-LONGEST: Final = 3600.0  # seconds; then it is recorded again
 
-_views: Final[Kept[tuple[str | None, str, int, int | None], float]] = Kept(PAUSE)  # when each began
+View = tuple[str | None, str, str, int, int | None]  # session, emergency, address, bed, patient
+
+_views: Final[Kept[View, float]] = Kept(PAUSE)  # when each was recorded
 
 
 @passive
@@ -47,12 +50,12 @@ def bed_vitals(request: PortalRequest, key: str) -> HttpResponse:
 
 def _record(request: PortalRequest, bed_id: int, patient_id: int | None) -> None:
     """Record that a view of this patient begins, unless this one goes on."""
-    view = (request.session.session_key, emergency(request), bed_id, patient_id)
-    began = _views.last(view, PAUSE)
-    if began is None or now() - began >= LONGEST:
+    view = (request.session.session_key, emergency(request), request.META["REMOTE_ADDR"], bed_id, patient_id)
+    recorded = _views.last(view, PAUSE)
+    if recorded is None or now() - recorded >= settings.EPICOPS_VIEW_REPEATED:
         record_bed(request, bed_id, [patient_id] if patient_id else [])
-        began = now()
-    _views.put(view, began)
+        recorded = now()
+    _views.put(view, recorded)
 
 
 @lru_cache(maxsize=2000)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from audit.models import AuditEvent
 from epicops.kept import Kept
@@ -75,6 +75,25 @@ def test_reads_that_follow_each_other_are_one_view_and_once_an_hour_another(
 
     events = AuditEvent.objects.filter(code="bed.view")
     assert [(event.actor, event.patient_id) for event in events] == [("amara", visit.patient_id)] * views
+
+
+def test_a_view_from_another_address_is_another_view(amara: Client, visit: Visit) -> None:
+    amara.get(VITALS)
+    amara.get(VITALS, REMOTE_ADDR="192.0.2.7")
+
+    assert set(AuditEvent.objects.filter(code="bed.view").values_list("source_ip", flat=True)) == {
+        "127.0.0.1",
+        "192.0.2.7",
+    }
+
+
+def test_each_request_is_recorded_where_that_is_wanted(amara: Client, visit: Visit, settings: Settings) -> None:
+    settings.EPICOPS_VIEW_REPEATED = 0
+
+    amara.get(VITALS)
+    amara.get(VITALS)
+
+    assert AuditEvent.objects.filter(code="bed.view").count() == 2
 
 
 def test_another_patient_is_another_view_without_the_vitals_of_the_first(
