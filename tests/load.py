@@ -73,17 +73,20 @@ class Load(ABC):
 
 
 class SenderLoad(Load):
-    """A sender whose messages the doors push to the queue of the settings; `accepted` are those that count as safe."""
+    """A sender whose messages the doors push to the queue of the settings; `accepted` are those that count as safe.
 
-    def __init__(self, first: int = 0) -> None:
+    Each is about the next patient, and later than the one before; with `patients` the first follows the last.
+    """
+
+    def __init__(self, first: int = 0, patients: int = 10_000_000) -> None:
         super().__init__()
-        self._first = first  # of the numbers of its patients
+        self._first, self._patients = first, patients  # the first one's number, and how many there are
         self.accepted: set[bytes] = set()
         self.refused = 0
         self._client = connect(settings.EPICOPS_REDIS_QUEUE_URL, timeout=DOOR_TIMEOUT)
 
     def round(self, number: int) -> bool:
-        message = adt("A01", mrn=f"{self._first + number:08}")
+        message = adt("A01", mrn=f"{self._first + number % self._patients:08}", minutes=number)
         try:
             push(self._client, [message])
         except (RedisError, OSError):
