@@ -211,6 +211,26 @@ def test_a_killed_primary_stops_writes_for_less_than_five_seconds(cluster: Clust
     assert slowest < 0.5  # the other shards do not wait
 
 
+@pytest.mark.django_db
+def test_people_whose_sessions_are_elsewhere_hardly_notice_a_killed_primary(cluster: Cluster) -> None:
+    names = [session(number=number) for number in range(12)]
+    server, slowest = cluster.primary(keys.session(names[0])), 0.0
+    elsewhere = [name for name in names if cluster.primary(keys.session(name)) is not server]
+    server.kill()
+
+    def is_over() -> bool:
+        nonlocal slowest
+        assert SessionStore(names[0]).load()  # and everybody's are in PostgreSQL until Redis is whole
+        for name in elsewhere:
+            started = time.monotonic()
+            assert SessionStore(name)["number"] == names.index(name)
+            slowest = max(slowest, time.monotonic() - started)
+        return trust.is_redis()
+
+    assert until(is_over) < GAP
+    assert slowest < 0.5
+
+
 def test_a_push_that_is_sent_elsewhere_does_not_count_as_confirmed(cluster: Cluster, client: Redis) -> None:
     push(client, [b"1"])
     promoted = cluster.replica(keys.QUEUE)
