@@ -1,5 +1,6 @@
 """What workers have done, for Prometheus, by lane, as each scrape finds it. No label holds patient data."""
 
+import logging
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
@@ -8,6 +9,8 @@ from prometheus_client.registry import Collector
 
 from interconnect.consumer.tally import Tallies
 from interconnect.models import InboundMessage
+
+logger = logging.getLogger(__name__)
 
 
 class WorkerCollector(Collector):
@@ -32,8 +35,9 @@ class WorkerCollector(Collector):
 
 
 def serve_metrics(tallies: Callable[[], Tallies], port: int) -> None:
-    """Answer scrapes on this port of all interfaces, in a thread; OSError where it is taken."""
+    """Answer scrapes on this port of all interfaces, or on a free one for 0, in a thread; OSError where it is taken."""
     registry = CollectorRegistry()
     registry.register(WorkerCollector(tallies))
     ProcessCollector(registry=registry)
-    start_http_server(port, registry=registry)
+    server, _ = start_http_server(port, registry=registry)
+    logger.info("metrics served", extra={"port": server.server_port})

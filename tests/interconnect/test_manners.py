@@ -78,17 +78,14 @@ def test_a_worker_tells_systemd_and_prometheus(
     manage: Callable[..., ManageProcess], process_environment: dict[str, str], tmp_path: Path
 ) -> None:
     push(oru())
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(30)
-        port = free.getsockname()[1]
-        free.close()
         process_environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
-        worker = manage("consume_interconnect", "--metrics-port", str(port))
+        worker = manage("consume_interconnect", "--metrics-port", "0")
 
         told = [systemd.recv(200) for _ in range(4)]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
-            metrics = page.read().decode()
+        metrics = scrape(worker)
         worker.stop()
 
     assert told[0] == b"READY=1\nSTATUS=standing by"
@@ -99,18 +96,12 @@ def test_a_worker_tells_systemd_and_prometheus(
 
 def test_one_port_has_the_metrics_of_all_lanes(manage: Callable[..., ManageProcess]) -> None:
     push(*(oru(f"M{number}") for number in range(20)))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    worker = manage("consume_interconnect", "--lanes", "2", "--metrics-port", str(port))
+    worker = manage("consume_interconnect", "--lanes", "2", "--metrics-port", "0")
 
     def delivered() -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
-            found = re.findall(
-                r'epicops_worker_messages_total{lane="(\d)",status="applied"} (\S+)', page.read().decode()
-            )
+        found = re.findall(r'epicops_worker_messages_total{lane="(\d)",status="applied"} (\S+)', scrape(worker))
         return {lane: float(number) for lane, number in found}
 
-    worker.wait_for("queue owned")
     until(lambda: sum(delivered().values()) == 20)
 
     assert {lane for lane, number in delivered().items() if number} == {"1", "2"}
@@ -138,6 +129,15 @@ def test_on_a_terminal_the_worker_shows_how_far_it_is(process_environment: dict[
     worker.terminate()
 
     assert worker.wait() == 0
+
+
+def scrape(worker: ManageProcess) -> str:
+    """Return the metrics of a worker that was given the port 0."""
+    worker.wait_for("metrics served")
+    served = re.search(r'"port": ?(\d+)', worker.stderr)
+    assert served
+    with urllib.request.urlopen(f"http://127.0.0.1:{served[1]}/metrics") as page:
+        return str(page.read().decode())
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -63,7 +63,7 @@ class Command(BaseCommand):
         tune_garbage_collection()
         started = time.monotonic()
         tallies: dict[int, Tally] = {}
-        if options["metrics_port"]:
+        if options["metrics_port"] is not None:
             serve_metrics(lambda: tallies, options["metrics_port"])
         lanes, lane = options["lanes"], options["lane"]
         try:
