@@ -10,13 +10,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, badge, operator, timestamp
+from epicops.admin_site import badge, operator, timestamp
 from interconnect.admin.body import body
 from interconnect.admin.filters import SenderFilter, TypeFilter
 from interconnect.admin.history import deliveries
 from interconnect.admin.holds import hold_panel
 from interconnect.admin.message_list import MessageListAdmin
-from interconnect.admin.search import SearchFilter
+from interconnect.admin.search import MessagePaginator, SearchFilter
 from interconnect.admin.timeline import find, timeline
 from interconnect.finding.mentions import mentioned
 from interconnect.models import InboundMessage
@@ -24,7 +24,7 @@ from interconnect.models import InboundMessage
 
 @admin.register(InboundMessage)
 class InboundMessageAdmin(MessageListAdmin[InboundMessage]):
-    paginator = BoundedPaginator
+    paginator = MessagePaginator
     list_display = ("when", "sent", "patient_hint", "outcome", "why")
     list_filter = (SearchFilter, "status", TypeFilter, SenderFilter)
     list_select_related = ("dead_letter",)

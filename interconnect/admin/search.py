@@ -1,23 +1,25 @@
 """The search field above a list. A search is posted and kept; the address of its result holds only its id."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.postgres.lookups import DataContains
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import M, ReadOnlyModelAdmin, operator
+from epicops.admin_site import COUNT_LIMIT, BoundedPaginator, M, ReadOnlyModelAdmin, operator
 from interconnect.finding.search import known_words, read
 from interconnect.finding.searches import Search
-from interconnect.models import DeadLetter
+from interconnect.models import DeadLetter, InboundMessage, MessageTokens
 
 VIEWS_OFFERED = 20
 
@@ -69,6 +71,17 @@ class SearchFilter(admin.SimpleListFilter):
 
 class LetterSearchFilter(SearchFilter):
     prefixes: ClassVar[dict[str, str]] = {"prefix": "message__", "letter": ""}
+
+
+class MessagePaginator(BoundedPaginator):
+    """Counts what only tokens decide on in the tokens' own table: a join takes three times as long."""
+
+    @cached_property
+    def count(self) -> int:
+        match cast("QuerySet[InboundMessage]", self.object_list).query.where.children:
+            case [DataContains(rhs=tokens)]:
+                return MessageTokens.objects.filter(tokens__contains=tokens)[:COUNT_LIMIT].count()
+        return super().count
 
 
 class SearchedAdmin(ReadOnlyModelAdmin[M]):

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audit.models import AuditEvent
@@ -102,6 +104,22 @@ def test_no_address_holds_what_was_looked_for_and_the_search_is_audited(operator
     assert (event.actor, event.object_id) == ("olu", str(Search.objects.get().pk))
     assert "E0001327" not in str(event.detail)
     assert "E0001327" in page(operator, answer["Location"])  # in the search field, to be changed
+
+
+@pytest.mark.parametrize(("more", "number"), [("", 3), ("&status__exact=dead", 1)])
+def test_many_matches_are_counted_by_their_tokens_unless_more_is_asked_for(
+    operator: Client, monkeypatch: pytest.MonkeyPatch, more: str, number: int
+) -> None:
+    deliver(adt("A01"), adt("A08"), adt("A01", bed=""), oru("E0001327"))
+    monkeypatch.setattr("interconnect.finding.search.FEW", 0)
+    address = search(operator, "facility:EPICOPS sender:EPIC")["Location"]
+
+    with CaptureQueriesContext(connection) as asked:
+        shown = operator.get(address + more).context["cl"]
+
+    counts = [query["sql"] for query in asked if "COUNT(*)" in query["sql"]]
+    assert shown.result_count == len(shown.result_list) == number
+    assert ["interconnect_inboundmessage" in sql for sql in counts] == [bool(more)]
 
 
 def test_tokens_hold_no_patient_data() -> None:
