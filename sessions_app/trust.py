@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections
@@ -72,6 +72,7 @@ class Trust:
         self._reading = threading.Lock()
         self._server = ""  # identity of the server that this process is connected to
         self._redis_from = 0.0
+        self._ticked_at = float("-inf")  # not that of the state: who only reads it has not looked for Redis
         self.state = State()
 
     @property
@@ -85,7 +86,7 @@ class Trust:
 
     def is_redis(self) -> bool:
         """Whether to ask Redis now. Costs a query where this process' knowledge is older than FENCE."""
-        if self._clock() - self.state.read_at > FENCE and self._reading.acquire(blocking=self._is_new):
+        if self._clock() - self._ticked_at > FENCE and self._reading.acquire(blocking=self._is_new):
             try:
                 self.tick()
             finally:
@@ -104,19 +105,20 @@ class Trust:
 
     @property
     def _is_new(self) -> bool:
-        return self.state.read_at == float("-inf")
+        return self._ticked_at == float("-inf")
 
     def tick(self) -> None:
         """Learn what the others know; in fallback, see whether Redis is back. Never raises for a store that is away."""
-        if self._clock() - self.state.read_at <= FENCE / 2:
+        if self._clock() - self._ticked_at <= FENCE / 2:
             return  # another thread has just done it
         try:
             self._read()
+            self._ticked_at = self._clock()
             if self.state.mode == "fallback" and self.state.age >= FENCE:
                 self._probe()
         except DATABASE as error:
             # Redis' word goes on counting: a logout cannot have been recorded either.
-            self.state = replace(self.state, read_at=self._clock())
+            self._ticked_at = self._clock()
             _log(error)
         if self._server and self.state.run_id not in {"", self._server}:
             self._server = ""
@@ -180,7 +182,7 @@ class Trust:
 
     def forget(self) -> None:
         """Know nothing, as a new process."""
-        self._redis_from, self._server, self.state = 0.0, "", State()
+        self._redis_from, self._server, self._ticked_at, self.state = 0.0, "", float("-inf"), State()
         forget_connections(self.client)
 
     def _probe(self) -> None:

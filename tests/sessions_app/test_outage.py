@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from django.conf import settings
@@ -234,7 +233,7 @@ def who_has_not_heard_of_it(stack: Stack, session_id: str) -> None:
     before = trust.state
     back(stack)
     assert is_alive(session_id)  # for the others it is in Redis again
-    trust.state = replace(before, read_at=time.monotonic())
+    trust.state, trust._ticked_at = before, time.monotonic()
 
 
 def test_back_a_logout_by_who_has_not_heard_of_it_holds(stack: Stack) -> None:
@@ -267,6 +266,18 @@ def test_back_a_new_role_from_who_has_not_heard_of_it_counts(stack: Stack) -> No
 
     another_process()
     assert SessionStore(mine)["role"] == "physician"
+
+
+def test_back_is_noticed_by_who_never_stops_writing(stack: Stack) -> None:
+    mine = session()
+    stack.sessions.kill()
+    assert is_alive(mine)
+    stack.sessions.start()
+    deadline = time.monotonic() + 5
+
+    while not trust.is_redis():
+        write(mine, at=time.monotonic())
+        assert time.monotonic() < deadline
 
 
 def test_back_a_save_that_began_before_the_outage_is_merged(stack: Stack) -> None:
