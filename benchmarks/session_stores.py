@@ -50,7 +50,8 @@ from django.urls import resolve
 from django.utils.timezone import now
 
 from epicops import keys
-from epicops.redis_client import sessions_client
+from epicops.bulk import chunks
+from epicops.redis_client import sessions_client, sessions_command_client
 from sessions_app.ids import handle, key_hash, seal
 from sessions_app.middleware import ActivitySessionMiddleware
 from sessions_app.models import SessionRecord
@@ -111,13 +112,14 @@ class Contender:
         getattr(self, f"_fill_{self.name.replace('-', '_')}")(self.ids[0], self.ids[1:])
 
     def _fill_epicops(self, first: str, others: list[str]) -> None:
-        redis = sessions_client()
+        redis = sessions_command_client()
         fields: Any = redis.hgetall(keys.session(first))
-        pipeline = redis.pipeline(transaction=False)
-        for other in others:
-            pipeline.hset(keys.session(other), mapping=fields)
-            pipeline.pexpire(keys.session(other), 1_800_000)
-        pipeline.execute()
+        for some in chunks(others, 1000):
+            pipeline = redis.pipeline(transaction=False)
+            for other in some:
+                pipeline.hset(keys.session(other), mapping=fields)
+                pipeline.pexpire(keys.session(other), 1_800_000)
+            pipeline.execute()
         record = SessionRecord.objects.get(pk=key_hash(first))
         row = {field.name: getattr(record, field.name) for field in SessionRecord._meta.concrete_fields}
         SessionRecord.objects.bulk_create(

@@ -38,6 +38,7 @@ __all__ = [
     "queue_web_client",
     "sentinels",
     "sessions_client",
+    "sessions_command_client",
     "sessions_store_client",
 ]
 
@@ -180,6 +181,12 @@ def sessions_client() -> Redis:
     """Client of the sessions role, for web requests."""
     home = keys.SESSIONS_GENERATION
     return connect(settings.EPICOPS_REDIS_SESSIONS_URL, timeout=WEB_TIMEOUT, retries=1, home=home)
+
+
+@functools.cache
+def sessions_command_client() -> Redis:
+    """Client of the sessions role for commands that look at many sessions at once; nobody waits for them."""
+    return connect(settings.EPICOPS_REDIS_SESSIONS_URL, retries=1, home=keys.SESSIONS_GENERATION)
 
 
 @functools.cache

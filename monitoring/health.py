@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from epicops import keys
 from epicops.redis_client import Redis, queue_web_client, sessions_client
 from interconnect.consumer.heartbeat import Program, programs
 
@@ -19,6 +20,7 @@ ROLES: dict[str, Callable[[], Redis]] = {
     "queue": queue_web_client,
     "cache": lambda: get_redis_connection("default"),
 }
+SAMPLE = {"sessions": keys.session(""), "queue": keys.QUEUE, "cache": keys.vitals("")}
 KINDS = ("worker", "listener")
 
 
@@ -33,9 +35,18 @@ def answer(ask: Callable[[], T]) -> T | None:
 def servers() -> dict[str, bool]:
     """Say of PostgreSQL and each Redis role whether it answers."""
     found = {"PostgreSQL": answer(select_one) is not None}
-    for role, client in ROLES.items():
-        found[f"Redis {role}"] = answer(client().ping) is not None
+    for role in ROLES:
+        found[f"Redis {role}"] = answer(functools.partial(serves, role)) is not None
     return found
+
+
+def serves(role: str) -> bool:
+    """Ask every server of a role for a sign of life, and one for a key: another role's user gets no answer to that.
+
+    Raises RedisError or OSError.
+    """
+    client = ROLES[role]()
+    return bool(client.ping() and client.type(SAMPLE[role]))
 
 
 def running() -> list[Program] | None:

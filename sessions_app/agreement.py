@@ -15,7 +15,7 @@ from django.utils.timezone import now
 
 from audit.models import AuditEvent
 from epicops.bulk import chunks
-from epicops.redis_client import sessions_client
+from epicops.redis_client import sessions_command_client
 from sessions_app.hashes import Look, look
 from sessions_app.ids import is_session_id, key_hash
 from sessions_app.live import LIVE, Reason, ids
@@ -55,7 +55,7 @@ def compare() -> Iterator[Difference]:
 def from_registry() -> Iterator[Difference]:
     """Compare each live row with its hash."""
     for chunk in LIVE.annotate(read_at=Now()).in_turns(CHUNK):
-        for record, seen in zip(chunk, look(sessions_client(), ids(chunk), READ), strict=True):
+        for record, seen in zip(chunk, look(sessions_command_client(), ids(chunk), READ), strict=True):
             yield from (Difference(kind, record.pk) for kind in faults(record, seen))
 
 
@@ -83,7 +83,7 @@ def faults(record: Any, found: Look) -> Iterator[str]:
 
 def from_redis() -> Iterator[Difference]:
     """Look for hashes of sessions that are not alive, and for keys that are no sessions."""
-    for chunk in chunks(sessions_client().scan_iter("session:*", count=CHUNK), CHUNK):
+    for chunk in chunks(sessions_command_client().scan_iter("session:*", count=CHUNK), CHUNK):
         names = [key.decode(errors="replace").removeprefix("session:") for key in chunk]
         yield from (Difference("key that is no session", "") for name in names if not is_session_id(name))
         hashes = {key_hash(name) for name in names if is_session_id(name)}

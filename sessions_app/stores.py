@@ -4,6 +4,7 @@ Each function asks Redis while it is trusted. It goes on in PostgreSQL, within t
 raises SessionsUnavailable when neither answers.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from epicops import keys
+from epicops.bulk import chunks
 from epicops.clock import timestamp
 from sessions_app import registry, scripts
 from sessions_app.held import CLEAR, Conflict, Draft, Held
@@ -20,6 +22,7 @@ from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable, trust
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+CHUNK: Final = 500  # keys; Redis is busy with them for a millisecond
 CHECKPOINT_MS: Final = 60_000  # how far the registry's last activity may lag behind
 LONGEST_IDLE: Final = 1800  # seconds; a change of generation that long ago has no unverified survivors
 
@@ -51,9 +54,9 @@ def end(session_id: str, reason: str, by: str = "") -> bool:
 
 def clear(session_ids: Iterable[str]) -> None:
     """Delete the hashes of ended sessions. What cannot be deleted now is not vouched for later, and swept."""
-    if ids := list(session_ids):
-        with suppress(*DATABASE):  # they are deleted; the sweeper finds nothing to do
-            _have_redis_follow(lambda: _delete(ids))
+    with suppress(*DATABASE):  # they are deleted; the sweeper finds nothing to do
+        for some in chunks(session_ids, CHUNK):
+            _have_redis_follow(functools.partial(_delete, some))
 
 
 def set_fields(fields: Mapping[str, Mapping[str, str]]) -> None:

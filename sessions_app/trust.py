@@ -147,10 +147,13 @@ class Trust:
     def fall_back(self, error: BaseException) -> None:
         """Make every process use PostgreSQL; raise SessionsUnavailable when that is away, too."""
         self._redis_from = self._clock() + FENCE
+        name = type(error).__name__
+        if isinstance(error, NoPermissionError):
+            logger.critical("this process' redis user may not use sessions: nobody's are read from redis because of it")
         try:
             if self._execute(FALL_BACK):
-                logger.error("sessions fall back to postgresql", extra={"error": type(error).__name__})
-                AuditEvent.objects.record("E", "sessions.fallback", actor="sessions")
+                logger.error("sessions fall back to postgresql", extra={"error": name})
+                AuditEvent.objects.record("E", "sessions.fallback", actor="sessions", detail={"error": name})
             self._read()
         except DATABASE as failure:
             raise SessionsUnavailable from failure

@@ -1,4 +1,4 @@
-"""The short forms of benchmarks/sessions.py and benchmarks/session_soak.py."""
+"""The short forms of benchmarks/sessions.py, session_soak.py and session_upkeep.py."""
 
 import json
 import subprocess
@@ -25,6 +25,12 @@ def test_a_short_soak_leaves_both_stores_in_agreement(process_environment: dict[
 
     assert line["figures"]["alive"] > 30
     assert line["met"], line["figures"]
+
+
+def test_the_bookkeeping_of_sessions_is_timed_and_right(process_environment: dict[str, str]) -> None:
+    line = run(process_environment, "session_upkeep", "--sessions", "600")
+
+    assert all(line["met"].values())
 
 
 def test_without_redis_this_engine_serves_where_its_peers_sign_out_or_fail(process_environment: dict[str, str]) -> None:

@@ -9,8 +9,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from epicops import acl, keys
 from epicops.embedded.stack import free_port
-from epicops.redis_client import connect
+from epicops.redis_client import connect, sessions_client, sessions_store_client
 from interconnect.models import InboundMessage
+from monitoring.health import servers
+from sessions_app.backend import SessionStore
+from sessions_app.trust import trust
 from tests.builders import adt, oru
 from tests.processes import ManageProcess
 from tests.redis_servers import RedisServer, lines
@@ -23,6 +26,9 @@ ALLOWED = {
         "HGETALL session:s",
         "HSET session:s f v",
         "PEXPIRE session:s 1",
+        "TYPE session:s",
+        "TYPE interconnect:queue",
+        "TYPE patient:a:vitals",
         "DEL session:s",
         "EVAL x 1 session:s",
         "EVALSHA x 1 session:s",
@@ -68,7 +74,14 @@ ALLOWED = {
         "EVAL x 1 {interconnect:queue}:alive",
         "HDEL {interconnect:queue}:alive x",
     ],
-    "monitor": ["INFO", "LLEN interconnect:queue", "TTL session:s", "MEMORY USAGE session:s", "SLOWLOG LEN"],
+    "monitor": [
+        "INFO",
+        "LLEN interconnect:queue",
+        "TTL session:s",
+        "TYPE session:s",
+        "MEMORY USAGE session:s",
+        "SLOWLOG LEN",
+    ],
     "admin": ["CONFIG GET maxmemory", "ACL SETUSER x", "CLIENT KILL USER web", "GET anything"],
     "replica": ["PSYNC ? -1", "REPLCONF ACK 0"],
     "sentinel": ["REPLICAOF NO ONE", "INFO", "CONFIG REWRITE", "PUBLISH __sentinel__:hello x"],
@@ -180,6 +193,43 @@ def test_a_message_is_applied_by_ingest_and_worker(
     web = connect(url_of(guarded, "web"))
     assert web.llen(keys.DLQ) == 1
     assert b'"hr":81' in (web.get(keys.vitals(Bed.objects.get().key)) or b"")
+
+
+@pytest.mark.slow
+def test_a_sweeper_with_the_workers_user_does_not_start(
+    guarded: RedisServer, manage: Callable[..., ManageProcess], process_environment: dict[str, str]
+) -> None:
+    process_environment |= {"EPICOPS_REDIS_SESSIONS_URL": url_of(guarded, "worker")}
+
+    sweeper = manage("sweep_sessions", "--once")
+
+    assert sweeper.wait() == 1
+    assert "This Redis user may not use sessions" in sweeper.stderr
+
+
+@pytest.fixture
+def sessions_as_worker(guarded: RedisServer, settings: Any) -> Iterator[None]:
+    """Let this process use the sessions' server as the worker's user."""
+
+    def forget() -> None:
+        trust.forget()
+        for client in (sessions_client, sessions_store_client):
+            client.cache_clear()
+
+    forget()
+    settings.EPICOPS_REDIS_SESSIONS_URL = url_of(guarded, "worker")
+    yield
+    forget()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("sessions_as_worker")
+def test_a_process_with_another_user_is_not_ready_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    assert servers()["Redis sessions"] is False
+
+    SessionStore().create()  # in PostgreSQL
+
+    assert "this process' redis user may not use sessions" in caplog.text
 
 
 def test_a_new_password_is_added_before_the_old_one_is_removed(guarded: RedisServer) -> None:

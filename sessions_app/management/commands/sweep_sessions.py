@@ -6,16 +6,28 @@ import sys
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
+from redis.exceptions import NoPermissionError
 
+from epicops import keys
 from epicops.shutdown import stop_on_signal
 from sessions_app.sweeper import sweep
-from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable
+from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable, trust
 
 logger = logging.getLogger(__name__)
 
 SLICE = 0.5  # seconds; the longest a waiting sweeper takes to notice SIGTERM
+
+
+def refuse_another_user() -> None:
+    """Raise CommandError for a Redis user without access to sessions: each pass would send everybody to PostgreSQL."""
+    try:
+        trust.client.exists(keys.session(""))
+    except NoPermissionError:
+        raise CommandError("This Redis user may not use sessions; run it with the one of the web processes.") from None
+    except OUTAGE:
+        return  # what an outage is for
 
 
 def attempt() -> None:
@@ -34,6 +46,7 @@ class Command(BaseCommand):
         parser.add_argument("--every", type=float, default=30.0, help="seconds between passes (default 30)")
 
     def handle(self, *, once: bool, every: float, **_options: Any) -> None:
+        refuse_another_user()
         if once:
             sys.stdout.write(json.dumps(sweep().as_dict()) + "\n")
             return
