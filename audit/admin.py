@@ -25,6 +25,7 @@ class ActorFilter(RecentValuesFilter):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyModelAdmin[AuditEvent]):
+    intro = "What people and machines did, as it was written. No row can be changed."
     paginator = BoundedPaginator
     list_display = ("when", "code", "action", "actor", "object_type", "object_id", "patient_id", "source_ip")
     list_filter = (CodeFilter, ActorFilter, "recorded_at")

@@ -65,6 +65,7 @@ class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
     sortable_by = ()  # the lists are long and have an index for their own order only
     list_per_page = 50
     list_max_show_all = 50
+    intro = ""  # what the list is of, and how its rows come to be, for who sees it for the first time
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -77,7 +78,7 @@ class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = capfirst(str(self.opts.verbose_name_plural))  # the stock one asks to select a row to view
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        return super().changelist_view(request, {"title": title, "intro": self.intro, **(extra_context or {})})
 
     def action_checkbox(self, obj: M) -> SafeString:
         """Return the stock checkbox without its form widget's templates, a quarter of a list's time."""

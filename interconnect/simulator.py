@@ -14,6 +14,8 @@ from vitals.models import Stay
 
 Clock = Callable[[], datetime]
 
+PAST = 12  # hours of readings that patients have when the demo starts; boards draw so many
+ARRIVALS = 4  # patients each half-hour of the past, until the wards are as full as they should be
 OCCUPANCY = 0.8  # of the beds, to begin with and on average
 MOVES = 0.02  # share of ADT messages once the wards are full
 ROUND = 4  # with every so many sets a nurse notes oxygen and consciousness: then NEWS2 is complete
@@ -129,6 +131,17 @@ class Hospital:
         self._control_ids = (f"{seed % 10**9:09}-{number}" for number in itertools.count(1))
         self._mrns = itertools.count(self._random.randrange(100_000, 1_000_000), 7)
 
+    def past(self, hours: int = PAST) -> Iterator[bytes]:
+        """Yield who came in the last hours, and everybody's readings by the half-hour; then the wards are full."""
+        clock, now = self._clock, self._clock()
+        for half_hours in range(2 * hours, 0, -1):
+            self._clock = ticking(now - half_hours * timedelta(minutes=30))
+            for _ in range(min(ARRIVALS, self._normal - len(self._patients))):
+                yield self._admit()
+            for _ in range(len(self._patients)):
+                yield self.vitals()
+        self._clock, self._is_open = clock, True
+
     def next_message(self) -> bytes:
         """Return what happens next: admissions at first, then mostly vitals, some movements, some bad messages."""
         if self._patients and self._random.random() < self._bad_share:
@@ -165,7 +178,7 @@ class Hospital:
         usual = [vital.well + self._random.gauss(0, vital.spread * 2) for vital in VITALS]
         patient = Patient(self._new_person(), self._take_bed(), now, usual, list(usual))
         self._patients.append(patient)
-        leaves_at = now + timedelta(days=self._random.randrange(4))
+        leaves_at = now + timedelta(days=self._random.randrange(1, 5))
         plan = {9: timestamp(leaves_at), 41: self._random.choice(PRECAUTIONS)}
         return self._adt("A01", now, patient, {}, plan)
 

@@ -48,6 +48,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyModelAdmin[Alert]):
+    intro = "What deserves attention now, or did. Acknowledge one so that others know that somebody is on it."
     paginator = BoundedPaginator
     list_display = ("state", "rule", "label", "value", "began", "ended", "acknowledged_by")
     list_display_links = None

@@ -104,4 +104,4 @@ class Alert(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.rule} ({self.label})" if self.label else str(self.rule)
+        return f"{self.rule}: {self.label}" if self.label else str(self.rule)

@@ -147,6 +147,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
 class BreakGlassAdmin(ReadOnlyModelAdmin[BreakGlass]):
     """Emergency accesses: who went beyond their own wards, why, and until when."""
 
+    intro = "Who opened wards that were not their own, and why. What was seen with it is in the audit trail."
     paginator = BoundedPaginator
     ordering = ("-pk",)
     list_display = ("began", "user", "reason", "explanation", "ends", "closed", "closed_by")

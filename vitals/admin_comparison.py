@@ -35,6 +35,10 @@ class RunForm(forms.Form):
 class ComparisonRunAdmin(ReadOnlyModelAdmin[ComparisonRun]):
     """Runs of before, the newest first, above them the form for another."""
 
+    intro = (
+        "Times the same read from PostgreSQL and from the cache on this deployment's own data, in turns, once both "
+        "have returned equal data. The cache does not win them all."
+    )
     list_display = ("title", "verdict", "samples", "when", "ran_by")
     list_filter = ("shape",)
     list_select_related = ("ran_by",)

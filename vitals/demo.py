@@ -26,11 +26,16 @@ OPERATOR_PERMISSIONS = {
 class Person(NamedTuple):
     """Somebody with a login: a clinician with wards, or staff of the admin."""
 
+    first_name: str
+    last_name: str
     role: str
     department: str
     wards: tuple[str, ...] = ()
     is_staff: bool = False
     is_superuser: bool = False
+
+
+ATTRIBUTES = ("first_name", "last_name", "role", "department", "is_staff", "is_superuser")  # of a user
 
 
 class Inpatient(NamedTuple):
@@ -45,12 +50,12 @@ class Inpatient(NamedTuple):
 
 PAT = Inpatient("00427001", "Lindgren", "Pat", date(1961, 4, 12), "F")  # whom the simulated hospital admits first
 PEOPLE = {
-    "amara": Person("nurse", "emergency", ("ED",)),
-    "ben": Person("nurse", "medicine", ("MED",)),
-    "carol": Person("charge_nurse", "medicine", ("ED", "MED")),
-    "olu": Person("operator", "integration", is_staff=True),
-    "admin": Person("operator", "integration", is_staff=True, is_superuser=True),
-    "pat": Person("patient", ""),
+    "amara": Person("Amara", "Nwosu", "nurse", "emergency", ("ED",)),
+    "ben": Person("Ben", "Castellanos", "nurse", "medicine", ("MED",)),
+    "carol": Person("Carol", "Whitfield", "charge_nurse", "medicine", ("ED", "MED")),
+    "olu": Person("Olu", "Adeyemi", "operator", "integration", is_staff=True),
+    "admin": Person("", "", "operator", "integration", is_staff=True, is_superuser=True),
+    "pat": Person("Pat", "Lindgren", "patient", ""),
 }
 
 
@@ -87,7 +92,7 @@ def seed_ward(code: str, name: str, beds: range) -> Unit:
 
 
 def seed_person(username: str, person: Person, password: str) -> Any:
-    attributes = {name: getattr(person, name) for name in ("role", "department", "is_staff", "is_superuser")}
+    attributes = {name: getattr(person, name) for name in ATTRIBUTES}
     user, _ = get_user_model().objects.update_or_create(username=username, defaults=attributes)
     if not user.check_password(password):
         user.set_password(password)

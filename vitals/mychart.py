@@ -80,9 +80,9 @@ def tell(patient_id: int) -> list[Told]:
         row = systolic if vital == "bp" else latest.get(vital)
         if row is None:
             continue
-        text = number(row.value)
+        text = number(vital, row.value)
         if vital == "bp":
             is_pair = diastolic is not None and diastolic.observed_at == row.observed_at
-            text += f"/{number(diastolic.value)}" if diastolic and is_pair else "/-"
+            text += f"/{number('dbp', diastolic.value)}" if diastolic and is_pair else "/-"
         told.append(Told(words, text, row.observed_at, row.status != Observation.Status.UNVERIFIED))
     return told

@@ -117,14 +117,14 @@ def _trend(vital: str, lines: list[list[Point]], since: datetime, now: datetime)
 
     unit = VITALS[LINES[vital][0]].unit
     drawn = tuple(" ".join(map(place, line)) for line in lines)
-    return Trend(vital, SHOWN[vital], unit, drawn, number(low), number(high))
+    return Trend(vital, SHOWN[vital], unit, drawn, number(vital, low), number(vital, high))
 
 
 def _rows(observations: QuerySet[Observation]) -> tuple[HistoryRow, ...]:
     times = list(observations.order_by("-observed_at").values_list("observed_at", flat=True).distinct()[:HISTORY_ROWS])
     values: dict[datetime, dict[str, str]] = {at: {} for at in times}
     for at, vital, value in observations.filter(observed_at__in=times).values_list("observed_at", "vital", "value"):
-        values[at][vital] = number(value)
+        values[at][vital] = number(vital, value)
     return tuple(HistoryRow(at, tuple(_texts(values[at]))) for at in times)
 
 
@@ -134,6 +134,6 @@ def _texts(values: dict[str, Any]) -> Iterable[str]:
         yield "/".join(found) if set(found) != {"-"} else ""
 
 
-def number(value: Decimal) -> str:
-    """Return 70 for 70.00 and 36.8 for 36.80."""
-    return f"{value.normalize():f}"
+def number(vital: str, value: Decimal) -> str:
+    """Return 70 for 70.00, but a temperature always as thermometers show it: 37.0."""
+    return f"{value:.1f}" if vital == "temp" else f"{value.normalize():f}"

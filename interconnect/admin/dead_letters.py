@@ -46,6 +46,7 @@ class Act(Protocol):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ActsOnLetters, MessageListAdmin[DeadLetter]):
+    intro = "Messages that could not be applied, one by one. Those of one cause are together under Failures."
     paginator = BoundedPaginator
     list_display = ("when", "error", "sent", "patient_hint", "outcome")
     list_filter = (

@@ -48,6 +48,7 @@ def discard_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str
 
 @admin.register(Discard)
 class DiscardAdmin(ReadOnlyModelAdmin[Discard]):
+    intro = "Dead letters that somebody set aside, with the reason. They can be taken back for 30 days."
     paginator = BoundedPaginator
     list_display = ("when", "why", "count", "discarded_by")
     list_filter = ("consent", "reason")

@@ -35,6 +35,7 @@ LETTERS_SHOWN = 10
 
 @admin.register(FailureGroup)
 class FailureGroupAdmin(ActsOnLetters, ReadOnlyModelAdmin[FailureGroup]):
+    intro = "Dead letters by cause. Mend one letter, keep the edit as a repair, and apply it to the others."
     paginator = BoundedPaginator
     list_display = ("error", "sent", "triage", "letters", "trend", "seen")
     list_filter = (TriageFilter, ErrorFilter)

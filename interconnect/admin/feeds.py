@@ -32,6 +32,7 @@ TABLE_HOURS = 24
 
 @admin.register(Feed)
 class FeedAdmin(ReadOnlyModelAdmin[Feed]):
+    intro = "Who sends: how much, when last, what is missing from a sender's numbers, and what was refused."
     paginator = BoundedPaginator
     list_display = ("sender", "state", "last_seen", "trend", "total", "again", "refused_frames")
     list_display_links = ("sender",)

@@ -53,6 +53,7 @@ class OrderForm(forms.Form):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyModelAdmin[Batch]):
+    intro = "What the worker committed, one transaction each. In flight and reconciliation says whether it adds up."
     paginator = BoundedPaginator
     change_list_template = "admin/interconnect/batch/list.html"
     list_display = ("when", "size", "worker")

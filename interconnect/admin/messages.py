@@ -24,6 +24,7 @@ from interconnect.models import InboundMessage
 
 @admin.register(InboundMessage)
 class InboundMessageAdmin(MessageListAdmin[InboundMessage]):
+    intro = "Every message that was delivered, the newest first, and what became of it. Patients are masked."
     paginator = MessagePaginator
     list_display = ("when", "sent", "patient_hint", "outcome", "why")
     list_filter = (SearchFilter, "status", TypeFilter, SenderFilter)

@@ -38,6 +38,7 @@ class PauseForm(forms.ModelForm[Pause]):
 
 @admin.register(Pause)
 class PauseAdmin(ReadOnlyModelAdmin[Pause]):
+    intro = "Kinds of messages that wait on purpose. They are applied in order when the pause ends."
     form = PauseForm
     paginator = BoundedPaginator
     list_display = ("what", "state", "why", "since")  # the last two are off a phone's screen

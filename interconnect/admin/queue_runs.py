@@ -11,6 +11,7 @@ from interconnect.models import QueueRun
 
 @admin.register(QueueRun)
 class QueueRunAdmin(ReadOnlyModelAdmin[QueueRun]):
+    intro = "Each run of the queue's Redis server: what it lacked when it took over, and what came back."
     paginator = BoundedPaginator
     list_display = ("seen", "run", "missing", "waited", "recognised", "state")
     list_display_links = None

@@ -72,6 +72,7 @@ def redrive_letters(
 
 @admin.register(Redrive)
 class RedriveAdmin(ReadOnlyModelAdmin[Redrive]):
+    intro = "Replays of many dead letters under supervision. Choose letters or failures, then the action Redrive."
     paginator = BoundedPaginator
     list_display = ("when", "outcome", "started_by", "rate")
     list_filter = ("state",)

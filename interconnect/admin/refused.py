@@ -24,6 +24,7 @@ class PeerFilter(RecentValuesFilter):
 
 @admin.register(RefusedFrame)
 class RefusedFrameAdmin(ReadOnlyModelAdmin[RefusedFrame]):
+    intro = "What senders were told they must not send: no HL7, or none for us. It never reached the queue."
     paginator = BoundedPaginator
     list_display = ("when", "why", "sent_by", "size", "repeats")
     list_filter = (ReasonFilter, PeerFilter)

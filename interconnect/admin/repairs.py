@@ -27,6 +27,7 @@ MAY_APPLY = ("interconnect.redrive_deadletter", "interconnect.edit_deadletter", 
 
 @admin.register(Repair)
 class RepairAdmin(ReadOnlyModelAdmin[Repair]):
+    intro = "Edits kept under a name, to be applied to each letter of the same failure. Edit a dead letter to make one."
     paginator = BoundedPaginator
     list_display = ("name", "failure", "when", "made_by")
     list_select_related = ("group", "made_by")

@@ -68,6 +68,19 @@ def test_the_wards_are_four_fifths_full_to_begin_with() -> None:
     assert kinds[8] != b"ADT^A01^ADT_A01"
 
 
+def test_whoever_is_there_when_it_opens_has_been_measured_each_half_hour_for_hours() -> None:
+    source = hospital(beds=10)
+
+    past = [parsed(raw) for raw in source.past(hours=3)]
+
+    taken = [str(message["MSH.F7"])[:12] for message in past if str(message["MSH.F9.R1.C1"]) == "ORU"]
+    assert [str(message["MSH.F9.R1.C2"]) for message in past].count("A01") == 8
+    assert Counter(taken) == {"202512312100": 4} | dict.fromkeys(
+        ("202512312130", "202512312200", "202512312230", "202512312300", "202512312330"), 8
+    )
+    assert b"ADT^A01" not in source.next_message()  # the wards are as full as they should be
+
+
 def movements(count: int) -> Iterator[tuple[str, str, str, str]]:
     """Yield event, visit, place and prior place of each."""
     source = hospital()

@@ -58,7 +58,7 @@ def test_an_incident_is_told_when_it_lasts_and_when_it_is_over() -> None:
 
     seen((60, DOWN), (90, DOWN), (120, UP), (390, UP))
 
-    assert told() == ["Part down (redis_queue)", "resolved: Part down (redis_queue)"]
+    assert told() == ["Part down: redis_queue", "resolved: Part down: redis_queue"]
     alert = Alert.objects.get()
     assert (alert.began_at, alert.ended_at) == (START, START + timedelta(seconds=90))
 
@@ -72,7 +72,7 @@ def test_what_does_not_last_is_no_incident() -> None:
 def test_what_flaps_is_one_incident() -> None:
     seen((0, DOWN), (60, DOWN), *((60 + 30 * number, UP if number % 2 else DOWN) for number in range(60)))
 
-    assert (Alert.objects.count(), told()) == (1, ["Part down (redis_queue)"])
+    assert (Alert.objects.count(), told()) == (1, ["Part down: redis_queue"])
 
 
 def test_what_nobody_can_see_neither_raises_nor_ends_an_alert() -> None:

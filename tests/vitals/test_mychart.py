@@ -40,6 +40,15 @@ def test_a_patient_reads_their_own_vitals_in_plain_words(visit: Visit) -> None:
     assert [event.patient_id for event in AuditEvent.objects.filter(code="mychart.view")] == [visit.patient_id]
 
 
+def test_a_round_temperature_has_its_decimal(visit: Visit) -> None:
+    factories.observe(visit, temp=37)
+
+    shown = patient(visit).get(OWN).content.decode()
+
+    assert '<span class="value">37.0</span>' in shown
+    assert ">37<" not in shown  # nor in the table below
+
+
 def test_nobody_elses_vitals_are_in_it(visit: Visit) -> None:
     other = factories.admit(factories.bed("bed428"), "Haddad")
     factories.observe(other, hr=99)

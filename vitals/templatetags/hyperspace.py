@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 
 from vitals.documents import STALE_AFTER
-from vitals.early_warning import EarlyWarning
+from vitals.early_warning import NAMES, EarlyWarning
 from vitals.models import Bed
 from vitals.rows import Cell
 
@@ -34,6 +34,7 @@ CONTINUOUS: Final = mark_safe("continuous, ")
 NOT_APPLICABLE: Final = mark_safe('<span class="none">NEWS2 not applicable</span>')
 NONE: Final = mark_safe('<span class="none" aria-hidden="true">&ndash;</span>')
 NO_READING: Final = NONE + mark_safe('<span class="hidden">no reading</span>')
+NOTHING_MEASURED: Final = mark_safe('<span class="flag">no readings yet</span>')
 NO_SET: Final = mark_safe('<span class="quiet">no complete set in 12 h</span>')
 UNVERIFIED: Final = mark_safe(' <span class="flag">unverified</span>')
 
@@ -111,7 +112,7 @@ def news2_of(warning: EarlyWarning) -> SafeString:
 
 
 def _lacks(missing: tuple[str, ...]) -> SafeString:
-    return format_html(LACKS, ", ".join(missing))
+    return NOTHING_MEASURED if len(missing) == len(NAMES) else format_html(LACKS, ", ".join(missing))
 
 
 def _change(warning: EarlyWarning) -> SafeString:

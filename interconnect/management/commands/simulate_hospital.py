@@ -7,6 +7,7 @@ from argparse import ArgumentTypeError
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Protocol
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -104,8 +105,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fresh",
             action="store_true",
-            help="first discharge whoever the database has in a bed since an earlier run, and admit the patient of the "
-            "demo's MyChart login",
+            help="first discharge whoever the database has in a bed since an earlier run, then admit the patients of "
+            "the last twelve hours with their readings, first of all the one of the demo's MyChart login",
         )
         door = parser.add_mutually_exclusive_group()
         door.add_argument(
@@ -125,7 +126,7 @@ class Command(BaseCommand):
         expected = PAT if options["fresh"] else None
         hospital = Hospital(seed=seed, beds=beds, bad_percent=bad, clock=clock, expected=expected)
         sender: Sender = ListSender() if options["lpush"] else MLLPSender(*options["mllp"])
-        for message in leftovers() if options["fresh"] else ():
+        for message in chain(leftovers(), hospital.past()) if options["fresh"] else ():
             sender.send(message)
         started_at = time.monotonic()
         with stop_on_signal() as stop, progress(sender, started_at, seed):
