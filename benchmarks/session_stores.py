@@ -6,6 +6,7 @@ which a frozen Redis stops them for ever.
 
 import importlib
 import os
+import random
 import sys
 import uuid
 from collections.abc import Callable
@@ -71,6 +72,9 @@ DATA = {  # 10 keys: some 430 bytes once they are signed
 }
 
 
+LAG = timedelta(seconds=50)  # of the registry, at most
+
+
 class Contender:
     """One engine; its pages go through the middleware that it is used with."""
 
@@ -123,7 +127,11 @@ class Contender:
         record = SessionRecord.objects.get(pk=key_hash(first))
         row = {field.name: getattr(record, field.name) for field in SessionRecord._meta.concrete_fields}
         SessionRecord.objects.bulk_create(
-            SessionRecord(**row | {"key_hash": key_hash(each), "handle": handle(each), "sealed_id": seal(each)})
+            SessionRecord(
+                **row
+                | {"key_hash": key_hash(each), "handle": handle(each), "sealed_id": seal(each)}
+                | {"last_activity": record.last_activity - LAG * random.random()}
+            )
             for each in others
         )
 

@@ -124,7 +124,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SessionRecord]:
         names = User.objects.filter(pk=OuterRef("user_id")).values("username")
-        return super().get_queryset(request).annotate(username=Subquery(names))
+        return super().get_queryset(request).defer("data", "sealed_id").annotate(username=Subquery(names))
 
     @admin.display(description="user")
     def person(self, record: SessionRecord) -> str:

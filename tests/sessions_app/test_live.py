@@ -4,10 +4,12 @@ import threading
 
 import pytest
 from django.conf import settings
+from django.contrib.admin.utils import quote
 from django.core.management import call_command
 from django.db import connections
 from django.db.models.functions import Now
 from django.test import Client
+from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from audit.models import AuditEvent
@@ -171,6 +173,16 @@ def test_the_list_shows_handles_and_no_ids(
     assert "amara" in page
     assert session_id(theirs) not in page
     assert session_id(client) not in page
+
+
+@pytest.mark.parametrize("pk", ["ab12", "a/b 1"])
+def test_each_row_of_the_list_leads_to_its_page(client: Client, pk: str) -> None:
+    factories.signed_in(client, User.objects.create_superuser("root"), "Operations")
+    SessionRecord.objects.filter(portal="Operations").update(key_hash=pk)
+
+    page = client.get("/admin/sessions_app/sessionrecord/", {"portal": "Operations"}).content.decode()
+
+    assert f'<a href="{reverse("admin:sessions_app_sessionrecord_change", args=[quote(pk)])}?' in page
 
 
 def test_an_operator_without_the_permission_ends_nothing(client: Client) -> None:
