@@ -5,7 +5,7 @@ Sessions go on while they are compared. What differs is looked at again, and cou
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +28,7 @@ GRACE: Final = timedelta(seconds=90)  # how late the sweeper may be
 SLACK_MS: Final = 5_000  # between a page and its checkpoint, on a busy machine
 SAME: Final = ("ver", "user_id", "role", "department", "portal", "bg_until", "bg_ref")
 READ: Final = (*SAME, "seen")
+Advance = Callable[[int], object]
 
 
 class Difference(NamedTuple):
@@ -37,26 +38,34 @@ class Difference(NamedTuple):
     key_hash: str
 
 
-def differences() -> Counter[str]:
-    """Count what differs, by kind; empty when both stores and the audit trail agree."""
-    found = set(compare())
+def quietly(_number: int) -> None:
+    """Tell nobody."""
+
+
+def differences(advance: Advance = quietly) -> Counter[str]:
+    """Count what differs, by kind; empty when both stores and the audit trail agree.
+
+    `advance` hears after each step how many sessions were compared in it.
+    """
+    found = set(compare(advance))
     if found:
         time.sleep(AGAIN)
-        found &= set(compare())
+        found &= set(compare(advance))
     return Counter(difference.kind for difference in found)
 
 
-def compare() -> Iterator[Difference]:
-    yield from from_registry()
-    yield from from_redis()
-    yield from from_audit()
+def compare(advance: Advance) -> Iterator[Difference]:
+    yield from from_registry(advance)
+    yield from from_redis(advance)
+    yield from from_audit(advance)
 
 
-def from_registry() -> Iterator[Difference]:
+def from_registry(advance: Advance = quietly) -> Iterator[Difference]:
     """Compare each live row with its hash."""
     for chunk in LIVE.annotate(read_at=Now()).in_turns(CHUNK):
         for record, seen in zip(chunk, look(sessions_command_client(), ids(chunk), READ), strict=True):
             yield from (Difference(kind, record.pk) for kind in faults(record, seen))
+        advance(len(chunk))
 
 
 def faults(record: Any, found: Look) -> Iterator[str]:
@@ -81,7 +90,7 @@ def faults(record: Any, found: Look) -> Iterator[str]:
         yield "activity not in Redis"
 
 
-def from_redis() -> Iterator[Difference]:
+def from_redis(advance: Advance) -> Iterator[Difference]:
     """Look for hashes of sessions that are not alive, and for keys that are no sessions."""
     for chunk in chunks(sessions_command_client().scan_iter("session:*", count=CHUNK), CHUNK):
         names = [key.decode(errors="replace").removeprefix("session:") for key in chunk]
@@ -93,9 +102,10 @@ def from_redis() -> Iterator[Difference]:
                 yield Difference("hash without a row", hashed)
             elif known[hashed] is not None:
                 yield Difference("hash of an ended session", hashed)
+        advance(len(chunk))
 
 
-def from_audit() -> Iterator[Difference]:
+def from_audit(advance: Advance) -> Iterator[Difference]:
     """Look for expiries that are not on record exactly once."""
     recently = now() - timedelta(days=1)
     ended = SessionRecord.objects.filter(end_reason__in=(Reason.IDLE, Reason.ABSOLUTE), ended_at__gt=recently)
@@ -104,3 +114,4 @@ def from_audit() -> Iterator[Difference]:
         handles = [handle for _, handle in chunk]
         counted = dict(events.filter(object_id__in=handles).values_list("object_id").annotate(Count("pk")))
         yield from (Difference("expiry not on record once", pk) for pk, handle in chunk if counted.get(handle) != 1)
+        advance(len(chunk))

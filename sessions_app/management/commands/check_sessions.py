@@ -5,6 +5,8 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from rich.console import Console
+from rich.progress import Progress, TimeElapsedColumn
 
 from sessions_app.agreement import differences
 from sessions_app.live import LIVE
@@ -14,7 +16,10 @@ class Command(BaseCommand):
     help = "Compare registry, hashes and audit trail; print one JSON line. Exit status 1 when anything differs."
 
     def handle(self, **_options: Any) -> None:
-        found = differences()
+        bar = ("{task.completed:,} compared", TimeElapsedColumn())
+        with Progress(*bar, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("comparing", total=None)
+            found = differences(lambda number: progress.advance(task, number))
         sys.stdout.write(json.dumps({"live": LIVE.count(), "differences": dict(found)}) + "\n")
         if found:
             sys.exit(1)
