@@ -3,15 +3,15 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from epicops.embedded.cluster_tier import ClusterTier
 from epicops.embedded.tier import Tier
+from tests.deploy.console import follow
 from tests.deploy.services import Services
 from tests.mllp import Listener
 from tests.processes import PROJECT, ManageProcess
@@ -24,7 +24,6 @@ OF_THE_TIER = [
     path for path in RUNBOOKS if path not in {*OF_SERVICES, *REHEARSALS, OF_A_CLUSTER} and "tier.sh" in path.read_text()
 ]
 HEADINGS = ["Symptom", "Confirm", "Act", "Verify", "Undo"]
-END = "__end__"
 
 
 @pytest.fixture(scope="module")
@@ -104,33 +103,3 @@ def test_the_runbooks_of_the_services_do_what_they_say(services: Services) -> No
 def test_a_rehearsal_does_what_it_says(path: Path, services: Services) -> None:
     services.renew()
     follow(services.localized(path.read_text()), services.environment)
-
-
-def follow(text: str, environment: Mapping[str, str]) -> None:
-    """Run every command of a runbook, and look whether it says what is printed below it."""
-    steps = [step for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL) for step in commands(block)]
-    for (command, expected), (output, status) in zip(steps, run([step[0] for step in steps], environment), strict=True):
-        assert status == 0, f"{command}: {output}"
-        assert matches(output.strip(), expected.strip()), f"{command}: {output}"
-
-
-def matches(output: str, expected: str) -> bool:
-    """Whether the output is the expected one, in which … stands for anything."""
-    return re.fullmatch(".*".join(map(re.escape, expected.split("…"))), output, re.DOTALL) is not None
-
-
-def commands(block: str) -> Iterator[tuple[str, str]]:
-    """Yield each command of a console block with its expected output."""
-    for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        command, _, expected = step.partition("\n")
-        yield command, expected
-
-
-def run(lines: list[str], environment: Mapping[str, str]) -> list[tuple[str, int]]:
-    """Run lines in one shell; return each one's output and status."""
-    script = "".join(f"{{ {line}\n}} 2>&1; echo {END}$?\n" for line in lines)
-    done = subprocess.run(
-        ["bash"], input=script, cwd=PROJECT, env=os.environ | environment, capture_output=True, text=True, check=True
-    )
-    outputs = re.findall(rf"(.*?){END}(\d+)\n", done.stdout, re.DOTALL)
-    return [(output, int(status)) for output, status in outputs]
