@@ -1,3 +1,5 @@
+import gc
+
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.core.checks import Tags, register
 
@@ -12,3 +14,5 @@ class AdminConfig(DjangoAdminConfig):
     def ready(self) -> None:
         super().ready()
         register(at_rest, Tags.security, deploy=True)
+        gc.freeze()  # all that is loaded stays: no collection need look at it, and gunicorn's processes share it
+        gc.enable()

@@ -22,13 +22,15 @@ from tests import factories
 from tests.processes import ManageProcess
 from tests.servers import stack_key
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+# The shell is the same engine without a window: a test takes two thirds of the processor time.
+BROWSERS = (os.environ.get("CHROMIUM"), shutil.which("chromium-headless-shell"), shutil.which("chromium"))
+CHROMIUM = next(filter(None, BROWSERS), "/usr/bin/chromium")
 MISSING = "not installed:"
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 # What tests with a marker run on, and the Debian package that has it. script/test installs them.
 NEEDS = {
-    "browser": (CHROMIUM, "chromium"),
+    "browser": (CHROMIUM, "chromium-headless-shell"),
     "redis70": ("redis-server", "redis-server"),
     "nginx": ("nginx", "nginx-light"),
 }
