@@ -64,10 +64,6 @@ def set_fields(fields: Mapping[str, Mapping[str, str]]) -> None:
     _have_redis_follow(lambda: [_set(session_id, changed) for session_id, changed in fields.items()])
 
 
-def flat(fields: Mapping[str, str]) -> list[str]:
-    return [part for pair in fields.items() for part in pair]
-
-
 def _either(from_redis: Callable[[], T], from_postgresql: Callable[[], T]) -> T:
     try:
         if trust.is_redis():
@@ -95,6 +91,19 @@ def _delete(ids: list[str]) -> None:
 
 
 def _load(session_id: str, *, touch: bool) -> Held | None:
+    reply = (None if touch else scripts.glance(session_id)) or _open(session_id, touch=touch)
+    if reply is None:
+        return None
+    left, deadline, since, is_due, ver, data, idle, lock, *clear_values = reply
+    if is_due and not _checkpoint(session_id):
+        return None
+    shown = dict(zip(CLEAR, [value.decode() for value in clear_values], strict=True))
+    return Held(int(ver), data.decode(), left, deadline, int(idle), int(lock), since, clear=shown)
+
+
+def _open(session_id: str, *, touch: bool) -> list[Any] | None:
+    """Return the script's answer about a live session, None when there is none."""
+
     def look() -> list[Any]:
         mode = "touch" if touch else "look"
         return list(scripts.run(scripts.OPEN, session_id, lambda gen: [gen, mode, timestamp(), CHECKPOINT_MS]))
@@ -104,13 +113,7 @@ def _load(session_id: str, *, touch: bool) -> Held | None:
         status, *reply = look()
     if status == b"foreign":
         logger.warning("a key of another type is where a session would be", extra={"session": handle(session_id)})
-    if status != b"ok":
-        return None
-    left, deadline, since, is_due, ver, data, idle, lock, *clear_values = reply
-    if is_due and not _checkpoint(session_id):
-        return None
-    shown = dict(zip(CLEAR, (value.decode() for value in clear_values), strict=True))
-    return Held(int(ver), data.decode(), left, deadline, int(idle), int(lock), since, clear=shown)
+    return reply if status == b"ok" else None
 
 
 def _load_registered(session_id: str, *, touch: bool) -> Held | None:
@@ -146,7 +149,7 @@ def _update_registered(session_id: str, draft: Draft) -> int | Conflict | None:
 
 
 def _save(session_id: str, draft: Draft, mode: str) -> list[Any]:
-    fields = flat({"data": draft.data, "user_id": draft.user_id, **draft.clear})
+    fields = scripts.flat({"data": draft.data, "user_id": draft.user_id, **draft.clear})
     extend = "extend" if draft.extend else "keep"
     limits = [draft.idle, draft.lock, draft.absolute, extend, timestamp()]
     return list(scripts.run(scripts.SAVE, session_id, lambda gen: [mode, draft.base, gen, *limits, *fields]))
@@ -213,7 +216,7 @@ def verify(session_id: str) -> bool:
 def _restore(session_id: str, held: Held) -> None:
     active_at = timestamp(datetime.now(UTC) - timedelta(milliseconds=held.since))
     limits = [held.left, held.deadline, held.idle, held.lock, held.since]
-    rest = [held.data, held.user_id, active_at, *flat(held.clear)]
+    rest = [held.data, held.user_id, active_at, *scripts.flat(held.clear)]
     scripts.run(scripts.RESTORE, session_id, lambda gen: [held.ver, gen, *limits, *rest])
 
 
@@ -227,7 +230,7 @@ def _checkpoint(session_id: str) -> bool:
 
 
 def _set(session_id: str, fields: Mapping[str, str]) -> bool:
-    return bool(scripts.run(scripts.SET, session_id, lambda _: flat(fields)))
+    return bool(scripts.run(scripts.SET, session_id, lambda _: scripts.flat(fields)))
 
 
 def _end_unregistered(session_id: str, error: BaseException) -> bool:
