@@ -89,6 +89,11 @@ class Patient:
         ]
 
 
+def control_ids(letter: str, seed: int) -> Iterator[str]:
+    """Yield MSH-10 of one sender's messages, counted up: what is missing among them shows as a gap."""
+    return (f"{letter}{seed % 10**9:09}-{number}" for number in itertools.count(1))
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -128,7 +133,7 @@ class Hospital:
         self._normal = max(1, round(beds * OCCUPANCY))
         self._is_open = False  # once the first patients are in
         self._turns = itertools.count()
-        self._control_ids = (f"{seed % 10**9:09}-{number}" for number in itertools.count(1))
+        self._movement_ids, self._reading_ids = control_ids("E", seed), control_ids("M", seed)
         self._mrns = itertools.count(self._random.randrange(100_000, 1_000_000), 7)
 
     def past(self, hours: int = PAST) -> Iterator[bytes]:
@@ -166,7 +171,7 @@ class Hospital:
         status = "R" if self._random.random() < UNVERIFIED else "F"
         return oru(
             self._clock(),
-            next(self._control_ids),
+            next(self._reading_ids),
             patient.person,
             patient.place,
             patient.measure(self._random),
@@ -205,7 +210,7 @@ class Hospital:
         self, event: str, when: datetime, patient: Patient, pv1: dict[int, str], pv2: dict[int, str] | None = None
     ) -> bytes:
         stay = pv1 | {44: timestamp(patient.admitted_at)}
-        return adt(event, when, next(self._control_ids), patient.person, patient.place, stay, pv2)
+        return adt(event, when, next(self._movement_ids), patient.person, patient.place, stay, pv2)
 
     def _take_bed(self) -> Place:
         return self._free.pop(self._random.randrange(len(self._free)))

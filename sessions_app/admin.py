@@ -95,7 +95,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
         self.message_user(request, f"{len(ended)} sessions ended.", messages.SUCCESS)
 
     def end_everybody(self, request: HttpRequest) -> HttpResponse:
-        """End the sessions of a user, of a portal, or all of them but this one; the words have to be typed."""
+        """End the sessions of a user, of a portal, or all of them; the words have to be typed."""
         if not self.has_end_permission(request):
             return redirect("admin:sessions_app_sessionrecord_changelist")
         which = {name: request.POST.get(name, "").strip() for name in ("username", "portal", "confirmation")}

@@ -7,9 +7,12 @@
   const silent = new Set();
 
   function show(part, html) {
+    const incoming = new DOMParser().parseFromString(html, "text/html").body;
+    const state = incoming.querySelector("[data-state]")?.dataset.state;
+    if (state !== part.dataset.state) return location.reload(); // what may be done has changed with it
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const open = [...part.querySelectorAll("details")].map((details) => details.open);
-    part.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+    part.replaceChildren(...incoming.childNodes);
     part.querySelectorAll("details").forEach((details, place) => { details.open = open[place] ?? false; });
     if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }

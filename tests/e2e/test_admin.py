@@ -208,8 +208,10 @@ def test_a_redrives_page_keeps_itself_current(
     sign_in(page, live_server, administrator)
     page.goto(live_server.url + row_url(redrive))
     expect(page.get_by_text("0 of 2 finished")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
     manage("consume_interconnect")
 
     expect(page.get_by_text("2 of 2 finished")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("Not updating")).to_be_hidden()
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()  # there is nothing left to pause
