@@ -1,4 +1,4 @@
-"""A draining worker in which something dies at one exact point: `python -m tests.dying_worker POINT [SERVER_PID]`.
+"""A draining worker in which something dies at one exact point: `dying_worker.py POINT [SERVER_PID]`.
 
 Without a process id the worker kills itself; with one it kills that server and goes on as best it can.
 """

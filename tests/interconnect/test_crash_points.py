@@ -1,8 +1,6 @@
 """Death at every point of a message's way: nothing lost, nothing twice, nothing out of order."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,32 +20,30 @@ from interconnect.models import Batch, DeadLetter, InboundMessage
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 from tests.messages import DEADLY
-from tests.processes import PROJECT
+from tests.processes import ManageProcess
 from vitals.models import Movement, Observation
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 BAD = adt("A01", "2").replace(b"\rPID", b"\rZID")
 MESSAGES = (adt("A01"), oru(), BAD, oru(minutes=2), adt("A03", minutes=5))
-Dying = Callable[..., "subprocess.Popen[bytes]"]
+Dying = Callable[..., ManageProcess]
 
 
 @pytest.fixture
-def dying_worker(process_environment: dict[str, str]) -> Iterator[Dying]:
+def dying_worker(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Dying]:
     """Start a worker in which something dies: `dying_worker("after the claim", server)`."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[ManageProcess] = []
 
-    def start(point: str, server: Server | None = None) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "tests.dying_worker", point]
-        if server and server._process:
-            command.append(str(server._process.pid))
-        started.append(subprocess.Popen(command, cwd=PROJECT, env=process_environment, stderr=subprocess.DEVNULL))
+    def start(point: str, server: Server | None = None) -> ManageProcess:
+        what = (point, str(server._process.pid)) if server and server._process else (point,)
+        output = tmp_path / f"dying-{len(started)}"
+        started.append(ManageProcess(what, process_environment, output, script="tests/dying_worker.py"))
         return started[-1]
 
     yield start
     for process in started:
         process.kill()
-        process.wait()
 
 
 def assert_applied_once() -> None:
