@@ -128,4 +128,12 @@ def renew(request: HttpRequest, user: User) -> None:
 
 
 def ids(records: Sequence[SessionRecord]) -> list[str]:
-    return [unseal(record.sealed_id, record.key_hash) for record in records]
+    """Return the sessions' ids; empty for one that was sealed under another SECRET_KEY, and which nobody can use."""
+    return [_id(record) for record in records]
+
+
+def _id(record: SessionRecord) -> str:
+    try:
+        return unseal(record.sealed_id, record.key_hash)
+    except ValueError:
+        return ""

@@ -152,7 +152,9 @@ def clear_leftovers() -> int:
     """Delete hashes that a crash between registry and Redis, or an outage, has left behind."""
     cleared = 0
     for records in SessionRecord.objects.filter(ended_at__isnull=False, is_cleared=False).in_turns(CHUNK):
-        stores.clear(ids(records))
+        session_ids = ids(records)
+        stores.clear(session_ids)
+        registry.cleared([record.pk for record, session_id in zip(records, session_ids, strict=True) if not session_id])
         cleared += len(records)
     return cleared
 

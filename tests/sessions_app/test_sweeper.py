@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -106,3 +107,10 @@ def test_a_key_in_redis_keeps_no_session_that_ran_out(session_id: str, spoil: Ca
 
     assert sweep().ended == 1
     assert trust.is_redis()
+
+
+def test_sessions_of_an_earlier_secret_key_run_out_like_others(session_id: str, settings: Any) -> None:
+    settings.SECRET_KEY = "another one, of which no session's id was sealed under"
+    run_out([session_id])
+
+    assert [sweep(), sweep(), sweep()] == [Swept(ended=1), Swept(cleared=1), Swept()]
