@@ -12,7 +12,8 @@ import pytest
 from epicops import keys
 from epicops.redis_client import queue_client
 from interconnect.sample_messages import SPOILERS, not_a_number, spoil, unknown_event
-from interconnect.simulator import VITALS, Hospital, generate, places, ticking
+from interconnect.sample_patients import VITALS
+from interconnect.simulator import Hospital, generate, places, ticking
 from interconnect.wire.mllp_client import control_id_of
 from tests.processes import ManageProcess
 from vitals.demo import PAT
