@@ -1,5 +1,6 @@
 """What every test can rely on: empty Redis servers, processes that end with the test, a browser where there is one."""
 
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,12 +11,11 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 from django.test import TransactionTestCase
-from django_redis import get_redis_connection
 from psycopg.conninfo import make_conninfo
 
 from epicops import keys
 from epicops.embedded.stack import Stack
-from epicops.redis_client import queue_client, sessions_client
+from epicops.redis_client import Redis, connect
 from sessions_app.registry import ALIAS
 from sessions_app.trust import trust
 from tests import factories
@@ -73,9 +73,16 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     connections[ALIAS].close()  # or the test database cannot be removed
 
 
+@functools.cache
+def patient_clients() -> tuple[Redis, ...]:
+    """Clients of the three roles that wait for seconds, not a web request's 100 ms, for a busy machine."""
+    roles = (settings.EPICOPS_REDIS_SESSIONS_URL, settings.EPICOPS_REDIS_QUEUE_URL, settings.EPICOPS_REDIS_CACHE_URL)
+    return tuple(connect(url, retries=1) for url in roles)
+
+
 @pytest.fixture(autouse=True)
 def _empty_redis(request: pytest.FixtureRequest) -> None:
-    for client in (sessions_client(), queue_client(), get_redis_connection("default")):
+    for client in patient_clients():
         client.flushall()
     if request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
@@ -98,14 +105,15 @@ def use_both_connections(item: pytest.Item) -> None:
 
 def empty_registry() -> None:
     """Forget all sessions: the registry's connection commits, so no test's end rolls them back."""
-    run_id = sessions_client().info("server")["run_id"]
+    sessions = patient_clients()[0]
+    run_id = sessions.info("server")["run_id"]
     with connections[ALIAS].cursor() as cursor:
         cursor.execute("DELETE FROM sessions_app_sessionrecord")
         cursor.execute("DELETE FROM sessions_app_storestate")
         cursor.execute(
             "INSERT INTO sessions_app_storestate (id, generation, mode, run_id) VALUES (1, 1, 'redis', %s)", [run_id]
         )
-    sessions_client().set(keys.SESSIONS_GENERATION, 1)
+    sessions.set(keys.SESSIONS_GENERATION, 1)
     trust.forget()
 
 
