@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
+from epicops.admin_site import ExactFilter, ReadOnlyModelAdmin, operator, timestamp
 from vitals.comparison import SHAPES, Unequal, compare, explain, occupied_beds
 from vitals.comparison_runs import ComparisonRun
 
@@ -31,6 +31,14 @@ class RunForm(forms.Form):
     samples = forms.IntegerField(min_value=2, max_value=MOST_SAMPLES, initial=20)
 
 
+class ShapeFilter(ExactFilter):
+    title = "read"
+    parameter_name = "shape"
+
+    def lookups(self, _request: HttpRequest, _model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(shape.name, shape.title) for shape in SHAPES]
+
+
 @admin.register(ComparisonRun)
 class ComparisonRunAdmin(ReadOnlyModelAdmin[ComparisonRun]):
     """Runs of before, the newest first, above them the form for another."""
@@ -40,7 +48,7 @@ class ComparisonRunAdmin(ReadOnlyModelAdmin[ComparisonRun]):
         "have returned equal data. The cache does not win them all."
     )
     list_display = ("title", "verdict", "samples", "when", "ran_by")
-    list_filter = ("shape",)
+    list_filter = (ShapeFilter,)
     list_select_related = ("ran_by",)
     change_list_template = "admin/vitals/comparisonrun/change_list.html"
     change_form_template = "admin/vitals/comparisonrun/change_form.html"
