@@ -7,7 +7,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.postgres.lookups import DataContains
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,9 +16,9 @@ from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
 from epicops.admin_site import COUNT_LIMIT, BoundedPaginator, M, ReadOnlyModelAdmin, operator
-from interconnect.finding.search import known_words, read
+from interconnect.finding.search import Holds, known_words, read
 from interconnect.finding.searches import Search
-from interconnect.models import DeadLetter, InboundMessage, MessageTokens
+from interconnect.models import DeadLetter, InboundMessage
 
 VIEWS_OFFERED = 20
 
@@ -74,13 +73,13 @@ class LetterSearchFilter(SearchFilter):
 
 
 class MessagePaginator(BoundedPaginator):
-    """Counts what only tokens decide on in the tokens' own table: a join takes three times as long."""
+    """Counts what only tokens decide on no second time: the search has."""
 
     @cached_property
     def count(self) -> int:
         match cast("QuerySet[InboundMessage]", self.object_list).query.where.children:
-            case [DataContains(rhs=tokens)]:
-                return MessageTokens.objects.filter(tokens__contains=tokens)[:COUNT_LIMIT].count()
+            case [Holds(number=number)]:
+                return min(number, COUNT_LIMIT)
         return super().count
 
 

@@ -10,23 +10,45 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.lookups import DataContains
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
+from epicops.admin_site import COUNT_LIMIT
 from interconnect.finding.tokens import PATHS, token
 
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
 FEW: Final = 1000  # messages that a search lists by their ids
 # PostgreSQL believes that several tokens meet as often as chance has it, and with a limit reads the table until they
-# have. Materialized it intersects their lists in the index, limit or not.
-FIND: Final = "SELECT message_id FROM interconnect_messagetokens WHERE tokens @> %s::bigint[] LIMIT %s"
-FIND_ALL: Final = """
-WITH found AS MATERIALIZED (SELECT message_id FROM interconnect_messagetokens WHERE tokens @> %s::bigint[])
-SELECT message_id FROM found LIMIT %s"""
+# have. Without one it intersects their lists in the index.
+FIND: Final = """
+WITH found AS MATERIALIZED (
+  SELECT message_id FROM interconnect_messagetokens WHERE tokens @> %(tokens)s::bigint[] LIMIT %(limit)s
+)
+SELECT (SELECT count(*) FROM found), ARRAY(SELECT message_id FROM found LIMIT %(few)s)"""
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 MAX_ID: Final = 2**63 - 1
+
+
+class Wanted(NamedTuple):
+    """Tokens, and how many messages have all of them, counted to COUNT_LIMIT at least."""
+
+    tokens: tuple[int, ...]
+    number: int
+
+
+@ArrayField.register_lookup
+class Holds(DataContains):
+    """`tokens__holds=Wanted(…)`: the rows with all of these tokens; whoever counts them need not count again."""
+
+    lookup_name = "holds"
+
+    def __init__(self, lhs: Any, wanted: Wanted) -> None:
+        super().__init__(lhs, list(wanted.tokens))
+        self.number = wanted.number
 
 
 class Query(NamedTuple):
@@ -55,12 +77,13 @@ class Query(NamedTuple):
 
     def _holds(self, prefix: str) -> Q:
         """Look few matches up by the index; walk many from the newest. Left alone, PostgreSQL walks for the few too."""
+        limit = COUNT_LIMIT if len(self.tokens) == 1 else None
         with connection.cursor() as cursor:
-            cursor.execute(FIND_ALL if len(self.tokens) > 1 else FIND, [list(self.tokens), FEW + 1])
-            ids = [pk for (pk,) in cursor.fetchall()]
-        if len(ids) <= FEW:
+            cursor.execute(FIND, {"tokens": list(self.tokens), "limit": limit, "few": FEW + 1})
+            [(number, ids)] = cursor.fetchall()
+        if number <= FEW:
             return Q(**{f"{prefix}pk__in": ids})
-        return Q(**{f"{prefix}tokens__tokens__contains": list(self.tokens)})
+        return Q(**{f"{prefix}tokens__tokens__holds": Wanted(self.tokens, number)})
 
 
 def read(text: str, is_state: Callable[[str], bool]) -> Query:

@@ -107,7 +107,7 @@ def test_no_address_holds_what_was_looked_for_and_the_search_is_audited(operator
 
 
 @pytest.mark.parametrize(("more", "number"), [("", 3), ("&status__exact=dead", 1)])
-def test_many_matches_are_counted_by_their_tokens_unless_more_is_asked_for(
+def test_many_matches_are_counted_once_unless_more_is_asked_for(
     operator: Client, monkeypatch: pytest.MonkeyPatch, more: str, number: int
 ) -> None:
     deliver(adt("A01"), adt("A08"), adt("A01", bed=""), oru("E0001327"))
@@ -119,7 +119,7 @@ def test_many_matches_are_counted_by_their_tokens_unless_more_is_asked_for(
 
     counts = [query["sql"] for query in asked if "COUNT(*)" in query["sql"]]
     assert shown.result_count == len(shown.result_list) == number
-    assert ["interconnect_inboundmessage" in sql for sql in counts] == [bool(more)]
+    assert len(counts) == bool(more)
 
 
 def test_tokens_hold_no_patient_data() -> None:
