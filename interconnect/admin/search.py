@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import COUNT_LIMIT, BoundedPaginator, M, ReadOnlyModelAdmin, operator
+from epicops.admin_site import BoundedPaginator, M, ReadOnlyModelAdmin, operator
 from interconnect.finding.search import Holds, known_words, read
 from interconnect.finding.searches import Search
 from interconnect.models import DeadLetter, InboundMessage
@@ -79,7 +79,7 @@ class MessagePaginator(BoundedPaginator):
     def count(self) -> int:
         match cast("QuerySet[InboundMessage]", self.object_list).query.where.children:
             case [Holds(number=number)]:
-                return min(number, COUNT_LIMIT)
+                return int(number)
         return super().count
 
 

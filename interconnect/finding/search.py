@@ -22,19 +22,20 @@ from interconnect.finding.tokens import PATHS, token
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
 FEW: Final = 1000  # messages that a search lists by their ids
 # PostgreSQL believes that several tokens meet as often as chance has it, and with a limit reads the table until they
-# have. Without one it intersects their lists in the index.
+# have. Materialized it intersects their lists in the index, and then looks up no more of them than are asked for.
 FIND: Final = """
 WITH found AS MATERIALIZED (
   SELECT message_id FROM interconnect_messagetokens WHERE tokens @> %(tokens)s::bigint[] LIMIT %(limit)s
 )
-SELECT (SELECT count(*) FROM found), ARRAY(SELECT message_id FROM found LIMIT %(few)s)"""
+SELECT (SELECT count(*) FROM (SELECT FROM found LIMIT %(most)s) AS counted),
+  ARRAY(SELECT message_id FROM found LIMIT %(few)s)"""
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 MAX_ID: Final = 2**63 - 1
 
 
 class Wanted(NamedTuple):
-    """Tokens, and how many messages have all of them, counted to COUNT_LIMIT at least."""
+    """Tokens, and how many messages have all of them, counted to COUNT_LIMIT."""
 
     tokens: tuple[int, ...]
     number: int
@@ -79,7 +80,7 @@ class Query(NamedTuple):
         """Look few matches up by the index; walk many from the newest. Left alone, PostgreSQL walks for the few too."""
         limit = COUNT_LIMIT if len(self.tokens) == 1 else None
         with connection.cursor() as cursor:
-            cursor.execute(FIND, {"tokens": list(self.tokens), "limit": limit, "few": FEW + 1})
+            cursor.execute(FIND, {"tokens": list(self.tokens), "limit": limit, "most": COUNT_LIMIT, "few": FEW + 1})
             [(number, ids)] = cursor.fetchall()
         if number <= FEW:
             return Q(**{f"{prefix}pk__in": ids})
