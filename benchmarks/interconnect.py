@@ -50,7 +50,7 @@ from interconnect.models import Batch, InboundMessage
 from interconnect.simulator import generate
 
 PUSH = 1000  # messages per LPUSH
-BATCH = 500
+BATCH = 1000
 WAIT_SECONDS = 60
 
 Messages = list[bytes]

@@ -22,7 +22,7 @@ from interconnect.consumer.tally import Tally, telling
 from interconnect.consumer.worker import Worker
 from interconnect.consumer.worker_metrics import serve_metrics
 
-OBJECTS_PER_COLLECTION = 50_000  # those of a batch: nearly all of them live until it is committed, and none longer
+OBJECTS_PER_COLLECTION = 100_000  # those of a batch: nearly all of them live until it is committed, and none longer
 MAX_BATCH = 1000  # Lua's unpack allows some 8,000 arguments; a larger claim gains nothing
 
 
@@ -34,7 +34,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drain", action="store_true", help="stop when nothing is left; print one JSON line")
-        parser.add_argument("--batch", type=batch_size, default=500, help="messages per transaction (default 500)")
+        parser.add_argument(
+            "--batch", type=batch_size, default=MAX_BATCH, help=f"messages per transaction (default {MAX_BATCH})"
+        )
         parser.add_argument(
             "--lanes",
             type=int,
