@@ -23,7 +23,7 @@ from audit.models import AuditEvent, MachineAction
 from audit.verify import verify
 
 TARGET = 20_000  # rows/s, written
-BATCH = 500  # rows, as a busy worker's claim
+BATCH = 500  # rows; a busy worker claims up to twice as many
 PLAIN = "CREATE TABLE audit_plain (LIKE audit_auditevent INCLUDING ALL)"
 
 

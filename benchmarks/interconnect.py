@@ -45,12 +45,11 @@ from epicops.shutdown import StopFlag
 from interconnect.consumer.delivery import COLUMNS, Delivery
 from interconnect.consumer.queue import InboundQueue, uuid7
 from interconnect.consumer.worker import Worker
-from interconnect.management.commands.consume_interconnect import tune_garbage_collection
+from interconnect.management.commands.consume_interconnect import MAX_BATCH, tune_garbage_collection
 from interconnect.models import Batch, InboundMessage
 from interconnect.simulator import generate
 
 PUSH = 1000  # messages per LPUSH
-BATCH = 1000
 WAIT_SECONDS = 60
 
 Messages = list[bytes]
@@ -71,7 +70,7 @@ def timed(work: Callable[[], None], number: int) -> float:
 def worker(messages: Messages) -> float:
     fill(messages)
     before = InboundMessage.objects.count()
-    run = Worker(queue_client(), size=BATCH, drain=True, stop=StopFlag()).run
+    run = Worker(queue_client(), size=MAX_BATCH, drain=True, stop=StopFlag()).run
     rate = timed(run, len(messages))
     if InboundMessage.objects.count() - before != len(messages):
         raise SystemExit("messages are missing: the figure would mean nothing")
@@ -121,7 +120,7 @@ def claims(messages: Messages) -> float:
     queue.take_over()
 
     def work() -> None:
-        while claim := queue.claim(BATCH):
+        while claim := queue.claim(MAX_BATCH):
             queue.acknowledge(claim)
 
     return timed(work, len(messages))
@@ -137,8 +136,8 @@ def reading(messages: Messages) -> float:
 
 def copying(messages: Messages) -> float:
     claims = [
-        [Delivery(number, raw).interpret() for number, raw in enumerate(messages[start : start + BATCH])]
-        for start in range(0, len(messages), BATCH)
+        [Delivery(number, raw).interpret() for number, raw in enumerate(messages[start : start + MAX_BATCH])]
+        for start in range(0, len(messages), MAX_BATCH)
     ]
 
     def work() -> None:

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
@@ -16,16 +16,16 @@ from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, M, ReadOnlyModelAdmin, operator
-from interconnect.finding.search import Holds, known_words, read
+from interconnect.finding.search import Holds, Query, known_words, read
 from interconnect.finding.searches import Search
 from interconnect.models import DeadLetter, InboundMessage
 
 VIEWS_OFFERED = 20
 
 
-def condition(text: str, **prefixes: str) -> Q:
+def query(text: str) -> Query:
     """Return what the text asks for; ValueError says what is wrong with it."""
-    return read(text, is_state=DeadLetter.State.values.__contains__).condition(**prefixes)
+    return read(text, is_state=DeadLetter.State.values.__contains__)
 
 
 class SearchForm(forms.Form):
@@ -35,7 +35,7 @@ class SearchForm(forms.Form):
     def clean_text(self) -> str:
         text = str(self.cleaned_data["text"])
         try:
-            condition(text)
+            query(text)
         except ValueError as error:
             raise ValidationError(str(error)) from None
         return text
@@ -58,7 +58,7 @@ class SearchFilter(admin.SimpleListFilter):
         if (pk := self.value()) is None:
             return queryset
         try:
-            return queryset.filter(condition(Search.objects.get(pk=pk).text, **self.prefixes))
+            return queryset.filter(query(Search.objects.get(pk=pk).text).condition(**self.prefixes))
         except (Search.DoesNotExist, ValidationError, ValueError):
             raise IncorrectLookupParameters from None
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
 
 from audit.models import AuditEvent
 from epicops import keys
@@ -14,6 +13,7 @@ from sessions_app import agreement, registry
 from sessions_app.agreement import differences
 from sessions_app.backend import SessionStore
 from sessions_app.ids import key_hash
+from tests.registered import in_registry, new_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,26 +25,13 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def session_id() -> str:
-    return signed_in()
-
-
-def signed_in() -> str:
-    session = SessionStore()
-    session.update({"_auth_user_id": "17", "role": "nurse", "portal": "Hyperspace"})
-    session.save()
-    return str(session.session_key)
+    return new_session()
 
 
 def write(session_id: str, **data: str) -> None:
     session = SessionStore(session_id)
     session.update(data)
     session.save()
-
-
-def in_registry(change: str) -> int:
-    with connections["sessions"].cursor() as cursor:
-        cursor.execute(f"UPDATE sessions_app_sessionrecord SET {change}")
-        return int(cursor.rowcount)
 
 
 WRONG: dict[str, Callable[[str], object]] = {
@@ -79,7 +66,7 @@ def test_a_session_in_use_agrees(session_id: str) -> None:
 
 def test_a_session_used_while_others_are_compared_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "CHUNK", 1)
-    first, second = sorted((signed_in(), signed_in()), key=key_hash)
+    first, second = sorted((new_session(), new_session()), key=key_hash)
     sessions_client().delete(keys.session(first))
 
     found = agreement.from_registry()

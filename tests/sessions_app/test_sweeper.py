@@ -13,11 +13,11 @@ from epicops import keys
 from epicops.redis_client import sessions_client
 from sessions_app import registry
 from sessions_app.agreement import differences
-from sessions_app.backend import SessionStore
 from sessions_app.ids import key_hash
 from sessions_app.models import SessionRecord
 from sessions_app.sweeper import Swept, end_all, sweep
 from sessions_app.trust import trust
+from tests.registered import in_registry, new_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,19 +26,7 @@ MINUTE = 60_000  # ms
 
 @pytest.fixture
 def session_id() -> str:
-    return signed_in()
-
-
-def signed_in() -> str:
-    session = SessionStore()
-    session.update({"_auth_user_id": "17", "role": "nurse", "portal": "Hyperspace"})
-    session.save()
-    return str(session.session_key)
-
-
-def in_registry(change: str) -> None:
-    with connections["sessions"].cursor() as cursor:
-        cursor.execute(f"UPDATE sessions_app_sessionrecord SET {change}")
+    return new_session()
 
 
 def run_out(session_ids: list[str]) -> None:
@@ -62,7 +50,7 @@ def test_what_the_registry_has_missed_is_taken_from_redis_and_prolongs_nothing(s
 
 
 def test_two_sweepers_at_once_end_each_session_once() -> None:
-    run_out([signed_in() for _ in range(40)])
+    run_out([new_session() for _ in range(40)])
 
     def sweep_and_leave(_number: int) -> int:
         try:
