@@ -3,7 +3,8 @@
 
 Run it as: script/with-stack benchmarks/interconnect.py [--quick] [--json]; the peers need requirements/bench.txt.
 
-All work off the same generated messages, half ADT and half ORU^R01 with six values, in turns within one run. The naive
+All work off the same generated messages, half ADT and half ORU^R01, in turns within one run. `--values` says how many
+values an ORU^R01 has: two, as in the study that the targets come from, or up to the six of the simulator. The naive
 loop does what a first attempt would: RPOP, python-hl7, one row saved. The frameworks do that as tasks. Neither has
 effects on patients, dead letters or audit events; the worker has and does all of that. The floors are what the worker's
 parts cost by themselves: claims, reading messages, COPY of their rows.
@@ -53,6 +54,16 @@ PUSH = 1000  # messages per LPUSH
 WAIT_SECONDS = 60
 
 Messages = list[bytes]
+
+
+def generated(count: int, values: int, *, seed: int, start: datetime) -> Messages:
+    """Return what the simulator sends, with the first `values` OBX of each ORU^R01."""
+
+    def cut(message: bytes) -> bytes:
+        segments = message.split(b"\r")
+        return b"\r".join(s for s in segments if not s.startswith(b"OBX|") or int(s.split(b"|")[1]) <= values)
+
+    return [cut(message) for message in generate(count, seed=seed, beds=500, start=start)]
 
 
 def fill(messages: Messages) -> None:
@@ -170,7 +181,7 @@ def latencies(count: int) -> list[float]:
     return found[1:]  # the first waited for the worker's start
 
 
-def measure(*, quick: bool) -> tuple[dict[str, list[float]], dict[str, float]]:
+def measure(values: int, *, quick: bool) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Run everything in turns; return the rates by contender, and the other figures."""
     sizes = {"worker": 4_000, "naive loop": 600, "RQ SimpleWorker": 150, "Celery acks_late": 300, "Dramatiq": 400}
     if not quick:
@@ -178,7 +189,7 @@ def measure(*, quick: bool) -> tuple[dict[str, list[float]], dict[str, float]]:
     rates: dict[str, list[float]] = {}
     for number in range(2 if quick else 5):
         start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number)
-        messages = list(generate(sizes["worker"], seed=number, beds=500, start=start))
+        messages = generated(sizes["worker"], values, seed=number, start=start)
         for name, size in sizes.items():
             run = {"worker": worker, "naive loop": naive_loop}.get(name)
             rates.setdefault(name, []).append(run(messages[:size]) if run else peer(name, messages[:size]))
@@ -188,7 +199,7 @@ def measure(*, quick: bool) -> tuple[dict[str, list[float]], dict[str, float]]:
     figures = {"p99_ms": waits[int(len(waits) * 0.99)], "p50_ms": statistics.median(waits)}
     if not quick:
         before = psutil.Process().memory_info().rss
-        spike = list(generate(60_000, seed=77, beds=500, start=datetime(2026, 6, 1, tzinfo=UTC)))
+        spike = generated(60_000, values, seed=77, start=datetime(2026, 6, 1, tzinfo=UTC))
         figures["spike_seconds"] = len(spike) / worker(spike)
         del spike
         figures["memory_growth_mib"] = (psutil.Process().memory_info().rss - before) / 2**20
@@ -198,10 +209,11 @@ def measure(*, quick: bool) -> tuple[dict[str, list[float]], dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer messages; ends within 45 s on two cores")
+    parser.add_argument("--values", type=int, choices=range(1, 7), default=2, help="of each ORU^R01 (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the JSON line only")
     options = parser.parse_args()
     tune_garbage_collection()  # as the worker's command does
-    rates, figures = measure(quick=options.quick)
+    rates, figures = measure(options.values, quick=options.quick)
     medians = {name: statistics.median(runs) for name, runs in rates.items()}
     serial = 1 / sum(1 / rate for name, rate in medians.items() if name.startswith("floor"))
     figures |= {
