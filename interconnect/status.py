@@ -9,8 +9,7 @@ from django.db.models import Count
 from epicops import keys
 from epicops.redis_client import Redis
 from interconnect.consumer.queue import DEPTH, depth
-from interconnect.hl7.er7 import parse
-from interconnect.hl7.rejected import MessageRejected
+from interconnect.hl7.er7 import readable
 from interconnect.hl7.timestamps import parse as parse_time
 from interconnect.models import DeadLetter, InboundMessage, InboxMessage
 
@@ -74,8 +73,8 @@ def read_queue(client: Redis) -> Queue:
 
 
 def _sent_at(head: bytes) -> datetime | None:
+    message = readable(head)  # the cut may be within a character
     try:
-        header = parse(head, fallback="latin-1").first("MSH")  # the cut may be within a character
-        return parse_time(header.get(7)) if header else None
-    except (MessageRejected, ValueError):
+        return parse_time(message.header.get(7)) if message else None
+    except ValueError:
         return None

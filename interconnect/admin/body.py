@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from interconnect.finding.inspector import HEADERS, VISIBLE, FieldRow, SegmentRow, inspect
+from interconnect.finding.inspector import VISIBLE, FieldRow, SegmentRow, inspect
 from interconnect.hl7.charsets import UTF_8
-from interconnect.hl7.er7 import declared_codec, normalize
+from interconnect.hl7.er7 import HEADERS, declared_codec, normalize
 from interconnect.hl7.field_names import field_name
 
 TEXT_BYTES: Final = 256 * 1024

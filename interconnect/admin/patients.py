@@ -1,7 +1,6 @@
 """Whom a message is about: masked in lists; in clear for those who may read messages, and each look is audited."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final, NamedTuple
 
 from django.contrib import admin
@@ -14,8 +13,7 @@ from django.template.response import TemplateResponse
 from audit.models import AuditEvent
 from epicops.admin_site import operator
 from interconnect.finding.inspector import VISIBLE
-from interconnect.hl7.er7 import parse
-from interconnect.hl7.rejected import MessageRejected
+from interconnect.hl7.er7 import readable
 from interconnect.models import InboundMessage
 
 HEAD: Final = 2048  # bytes of a message in which its PID segment is looked for
@@ -33,13 +31,12 @@ class Person(NamedTuple):
 
 def person_in(head: bytes) -> Person:
     """Return whom the message that begins so is about, printable. Never raises."""
-    with suppress(MessageRejected):
-        message = parse(head, fallback="latin-1")
-        pid, pv1 = (next(iter(message.all(name)), None) for name in ("PID", "PV1"))
-        name = ", ".join(filter(None, (pid.get(5), pid.get(5, 2)))) if pid else ""
-        values = (pid.get(3) if pid else "", name, pv1.get(19) if pv1 else "")
-        return Person(*(value[:100].translate(VISIBLE) for value in values))
-    return Person("", "", "")
+    if (message := readable(head)) is None:
+        return Person("", "", "")
+    pid, pv1 = message.first("PID"), message.first("PV1")
+    name = ", ".join(filter(None, (pid.get(5), pid.get(5, 2)))) if pid else ""
+    values = (pid.get(3) if pid else "", name, pv1.get(19) if pv1 else "")
+    return Person(*(value[:100].translate(VISIBLE) for value in values))
 
 
 def masked(identifier: str) -> str:

@@ -5,15 +5,13 @@ their admission that failed. Redis hears of a hold only its number.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from typing import Final
 
 from django.db import connection
 
 from epicops.bulk import columns_of
-from interconnect.handlers.fields import identifier, visit_of
-from interconnect.hl7.er7 import parse
-from interconnect.hl7.rejected import MessageRejected
+from interconnect.handlers.fields import patient_of, visit_of
+from interconnect.hl7.er7 import readable
 from interconnect.models import Pause
 
 Named = tuple[str, str, str]  # "patient" or "visit", the number, who assigned it
@@ -30,15 +28,10 @@ SELECT kind, value, w.authority, v.patient_id FROM wanted w
 
 def named_in(raw: bytes) -> set[Named]:
     """Return everybody a message is about, of a merge both; its visit where it identifies nobody. Never raises."""
-    try:
-        message = parse(raw, fallback="latin-1")
-    except MessageRejected:
+    if (message := readable(raw)) is None:
         return set()
-    pids, mrgs = message.all("PID"), message.all("MRG")
-    names = set[Named]()
-    for where in [(pid, 3, "PID-3") for pid in pids] + [(mrg, 1, "MRG-1") for mrg in mrgs]:
-        with suppress(MessageRejected):
-            names.add(("patient", *identifier(*where)))
+    patients = [*map(patient_of, message.all("PID")), *(patient_of(mrg, 1) for mrg in message.all("MRG"))]
+    names: set[Named] = {("patient", *name) for name in patients if name}
     visit = visit_of(message.first("PID"), message.first("PV1"))
     return names or ({("visit", *visit)} if visit else names)
 

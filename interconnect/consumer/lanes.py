@@ -18,7 +18,7 @@ from epicops.bulk import columns_of
 from epicops.redis_client import Redis
 from interconnect.consumer.queue import Claim, Fenced, InboundQueue
 from interconnect.handlers import merges
-from interconnect.handlers.fields import identifier, visit_of
+from interconnect.handlers.fields import patient_of, visit_of
 from interconnect.hl7 import er7
 from interconnect.hl7.rejected import MessageRejected
 from vitals.events import Name
@@ -86,12 +86,7 @@ def subject_of(raw: bytes) -> Name | None:
     if message.message_type in BARRIERS or message.first("MRG") or len(message.all("PID")) > 1:
         return None
     pid = message.first("PID")
-    try:
-        if pid is not None:
-            return identifier(pid, 3, "PID-3")
-    except MessageRejected:
-        pass
-    return visit_of(pid, message.first("PV1")) or (message.sending_facility, "MSH-4")
+    return patient_of(pid) or visit_of(pid, message.first("PV1")) or (message.sending_facility, "MSH-4")
 
 
 def _survivors(names: set[Name]) -> dict[Name, Name]:

@@ -7,7 +7,8 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from interconnect.dlq.revisions import as_text
-from interconnect.finding.inspector import HEADERS, VISIBLE
+from interconnect.finding.inspector import VISIBLE
+from interconnect.hl7.er7 import HEADERS
 from interconnect.hl7.field_names import field_name
 
 

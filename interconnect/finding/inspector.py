@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from interconnect.hl7.charsets import decode
-from interconnect.hl7.er7 import declared_codec, normalize
+from interconnect.hl7.er7 import HEADERS, declared_codec, normalize
 from interconnect.hl7.escapes import is_delimiter
 from interconnect.hl7.field_names import field_name
 
@@ -13,8 +13,6 @@ MAX_FIELDS: Final = 2000
 MAX_CHARACTERS: Final = 4000  # of one field; an embedded document is longer
 MAX_DUMPED: Final = 4096  # bytes
 DUMP_WIDTH: Final = 16
-
-HEADERS: Final = ("MSH", "FHS", "BHS")  # their field 1 is the field separator itself
 
 # Control characters get their pictures; marks that reorder or hide text get their numbers.
 VISIBLE: Final = {code: chr(0x2400 + code) for code in range(0x20)} | {

@@ -6,9 +6,8 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Final
 
-from interconnect.hl7.er7 import Header, Message, Segment, parse
+from interconnect.hl7.er7 import Header, Message, Segment, readable
 from interconnect.hl7.escapes import Encoding
-from interconnect.hl7.rejected import MessageRejected
 from interconnect.hl7.remembered import remembered
 
 # By segment: field and the components of which each repetition's values are found. docs/console.md lists them.
@@ -52,10 +51,8 @@ def segment_tokens(message: Message) -> Tokens:
 
 def tokens_in(raw: bytes) -> Tokens:
     """Return what a message that has not been read names in its segments; nothing where it has none."""
-    try:
-        return segment_tokens(parse(raw, fallback="latin-1"))
-    except MessageRejected:
-        return frozenset()
+    message = readable(raw)
+    return segment_tokens(message) if message else frozenset()
 
 
 def _in_segments(message: Message) -> Iterator[int]:

@@ -101,6 +101,14 @@ def _preference(wanted: str, authority: str, kind: str) -> int:
     return {MEDICAL_RECORD: 0, PATIENT_INTERNAL: 1, "": 2}.get(kind, 3)
 
 
+def patient_of(segment: Segment | None, field: int = 3) -> Name | None:
+    """Return the patient that PID-3, or another field, identifies; None where it identifies nobody."""
+    try:
+        return identifier(segment, field, "") if segment else None
+    except MessageRejected:
+        return None
+
+
 def visit_of(pid: Segment | None, pv1: Segment | None) -> Name | None:
     """Return the visit that two segments are about: PV1-19, else the account of PID-18."""
     return visit_number(pv1, 19) or visit_number(pid, 18)

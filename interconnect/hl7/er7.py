@@ -14,6 +14,7 @@ NULL: Final = '""'  # "delete the value on file", where an empty value means "no
 MAX_BYTES: Final = 10 * 1024 * 1024
 MAX_SEGMENTS: Final = 10_000
 
+HEADERS: Final = ("MSH", "FHS", "BHS")  # their field 1 is the field separator itself
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 AROUND: Final = b"\x0b\x1c\r\n\t "  # MLLP's VT and FS, line ends, blanks
 BLANKS: Final = "\t "
@@ -173,6 +174,14 @@ def parse(raw: bytes, fallback: str | None = None) -> Message:
     field = text[3:4]
     encoding = encoding_of(field, lines[0][4:].split(field, 1)[0] if field else "", codec)
     return Message(lines, encoding, is_charset_guessed=is_guess)
+
+
+def readable(raw: bytes) -> Message | None:
+    """Return the message also where its character set has to be guessed; None where the bytes are no message."""
+    try:
+        return parse(raw, fallback="latin-1")
+    except MessageRejected:
+        return None
 
 
 def normalize(raw: bytes) -> bytes:

@@ -9,7 +9,7 @@ from interconnect.hl7.rejected import MessageRejected
 
 NOT_IN_USE: Final = "\0"  # a character that no message contains: those with NUL bytes are refused
 MAX_BLANK_LINES: Final = 99  # of one \.spN\; a larger N is text, not a way to fill memory
-MAX_GROWTH: Final = 100_000  # characters that \.spN\ may add to one value
+MAX_GROWTH: Final = 100_000  # characters that \.spN\ may add to one value; the rest stay as they are
 
 # A run of hexadecimal escapes is one unit: a character may be spread over several. \C..\, \M..\ and \Z..\ are
 # matched to be kept whole. Anything else, a lone escape character included, is text.
@@ -80,11 +80,8 @@ class Encoding:
             if hexadecimal:
                 return self._characters(hexadecimal) or sequence
             if code.startswith(".sp"):
-                lines = _blank_lines(code[3:])
-                growth += lines
-                if growth > MAX_GROWTH:
-                    raise MessageRejected("too-large", "The escapes of one value make too many lines", code="102")
-                return "\n" * lines or sequence
+                growth += (lines := _blank_lines(code[3:]))
+                return "\n" * lines if lines and growth <= MAX_GROWTH else sequence
             return self._replacements.get(code, sequence)
 
         return replace

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Self
 
-from interconnect.finding.inspector import HEADERS
 from interconnect.hl7.charsets import UTF_8
-from interconnect.hl7.er7 import declared_codec
+from interconnect.hl7.er7 import HEADERS, declared_codec
 from interconnect.hl7.escapes import NOT_IN_USE, encoding_of
 from interconnect.hl7.rejected import MessageRejected
 

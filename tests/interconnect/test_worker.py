@@ -91,6 +91,7 @@ def test_a_dead_letter_is_on_the_list_once_and_can_be_read_there() -> None:
         (adt("A01").replace(b"Amaka", b"\xff\xfe"), "bad-charset"),
         (adt("A01").replace(b"EVN|A01|2026", b"EVN|A01|26x"), "bad-timestamp"),
         (adt("A01", bed=""), "missing-field"),
+        (adt("A01", bed="", visit="\\.sp99\\" * 1100), "missing-field"),  # a value that would grow
         (oru(hr="n/a"), "not-a-number"),
         (oru(hr="1e99"), "out-of-range"),
         (oru(hr="NaN"), "out-of-range"),
