@@ -23,6 +23,7 @@ from redis.retry import Retry
 
 from epicops import keys, redis_tls
 from epicops.redis_cluster import Cluster, ClusterAway
+from epicops.redis_pool import Pool, SentinelPool
 from epicops.redis_url import Address, Topology, parse
 
 __all__ = [
@@ -90,14 +91,11 @@ def _pool(address: Address, options: dict[str, Any], *, replicas: bool = False) 
     if address.topology is Topology.SENTINEL:
         managed = redis_tls.SentinelTLSConnection if address.is_tls else redis_tls.SentinelConnection
         manager = _sentinels(address)
-        return cast(
-            "redis.ConnectionPool",
-            redis.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]  # the library leaves it out
-                address.service, manager, connection_class=managed, is_master=not replicas, **options
-            ),
+        return SentinelPool(  # type: ignore[no-untyped-call]  # the library leaves it out
+            address.service, manager, connection_class=managed, is_master=not replicas, **options
         )
     connection = redis.UnixDomainSocketConnection if address.is_local else _connection_class(address)
-    return redis.ConnectionPool(connection_class=connection, **options)
+    return Pool(connection_class=connection, **options)
 
 
 def _connection_class(address: Address) -> type[AbstractConnection]:

@@ -4,6 +4,7 @@
 but are not part of its signed data: what the hash says now is what a request sees, so a change of role counts at once.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.core.signing import BadSignature
 
 from epicops.crypto import SealBroken, open_text, seal_text
 from epicops.portal import policy
@@ -18,13 +20,15 @@ from sessions_app import stores
 from sessions_app.held import CLEAR, Conflict, Draft, Held, merge
 from sessions_app.ids import is_session_id
 from sessions_app.renewal import renew
+from sessions_app.signing import signer
 from sessions_app.trust import SessionsUnavailable
 
 __all__ = ["SessionStore", "SessionsUnavailable"]
 
+security_logger = logging.getLogger("django.security.SuspiciousSession")
+
 CREATE_TRIES: Final = 10
 MERGE_TRIES: Final = 200  # each lost try is somebody else's write, so a hundred at once all get through
-EMPTY: Final = "e30:"  # an encoded {}
 FAMILY: Final = "session"  # of sealed values
 MERGE_PAUSE: Final = 0.01  # seconds at most, so that the many do not meet again
 
@@ -47,7 +51,8 @@ class SessionStore(SessionBase):
 
     def encode(self, session_dict: dict[str, Any]) -> str:
         """Return the signed data, sealed where the settings have a key ring."""
-        return seal_text(super().encode(session_dict), FAMILY)
+        signed = signer(self.key_salt).sign_object(session_dict, serializer=self.serializer, compress=True)
+        return seal_text(signed, FAMILY)
 
     def decode(self, session_data: str) -> dict[str, Any]:  # type: ignore[override]  # the stores hold texts only
         return self._visible(session_data, {})
@@ -189,14 +194,16 @@ class SessionStore(SessionBase):
 
     def _visible(self, data: str, clear: Mapping[str, str]) -> dict[str, Any]:
         try:
-            signed = open_text(data, FAMILY)
+            decoded = signer(self.key_salt).unsign_object(open_text(data, FAMILY), serializer=self.serializer)
         except SealBroken:
             return {}
-        decoded = super().decode(signed)
-        if not decoded and not signed.startswith(EMPTY):  # the signature is wrong: what stands beside it counts no more
+        except (BadSignature, ValueError):  # what stands beside it counts no more
+            security_logger.warning("Session data corrupted")  # as Django says it
             return {}
-        return decoded | {name: value for name, value in clear.items() if value}
+        return {**decoded, **{name: value for name, value in clear.items() if value}}
 
     def _copy(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a load would return: nested values are not shared with the session."""
-        return super().decode(super().encode(dict(data)))
+        serializer = self.serializer()
+        copied: dict[str, Any] = serializer.loads(serializer.dumps(dict(data)))
+        return copied
