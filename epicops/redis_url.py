@@ -8,6 +8,7 @@
 `replicas=1` boards read replicas where there are any. Other parts of the query are redis-py's connection options.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -51,12 +52,13 @@ def parse(url: str) -> Address:
     if scheme not in SCHEMES or kind not in tuple(Topology) or (kind and scheme == "unix"):
         raise ValueError("a Redis URL begins with redis, rediss, unix, or redis or rediss with +sentinel or +cluster")
     topology = Topology(kind)
-    parts = urlsplit(f"{scheme}://{rest}")
+    servers = re.split(r"[/?#]", rest, maxsplit=1)[0]  # not by urlsplit, which knows one server with one IPv6 address
+    parts = urlsplit(rest.removeprefix(servers))
     nodes: tuple[tuple[str, int], ...] = ()
     if topology is Topology.SINGLE:
         options = _redis_py(url)
     else:
-        login, _, hosts = parts.netloc.rpartition("@")
+        login, _, hosts = servers.rpartition("@")
         nodes = tuple(_node(host, PORTS[topology]) for host in hosts.split(","))
         options = _redis_py(f"{scheme}://{login}@/?{parts.query}")
     service = parts.path.strip("/") if topology is Topology.SENTINEL else ""
