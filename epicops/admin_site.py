@@ -1,13 +1,14 @@
 """The operators' admin site and what its pages share."""
 
-from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
@@ -22,9 +23,11 @@ from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from django_otp import DEVICE_ID_SESSION_KEY
 
+from epicops.admin_menu import menu
+from epicops.admin_rows import rows
+
 M = TypeVar("M", bound=Model)
 
-PK_DIGITS = 18  # PostgreSQL has no room for all numbers of 19
 COUNT_LIMIT = 10_000  # rows; beyond it nobody pages, they filter
 SAMPLE = 2_000  # newest rows that a filter takes its choices from
 
@@ -47,6 +50,10 @@ class OpsAdminSite(admin.AdminSite):
         order = [config.label for config in apps.get_app_configs()]
         return sorted(super().get_app_list(request, app_label), key=lambda app: order.index(app["app_label"]))
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        return {**context, "menu": partial(menu, context["available_apps"], request.path)}
+
 
 class BoundedPaginator(Paginator[Any]):
     """Counts to COUNT_LIMIT and no further, so that a list of a million rows opens as fast as a short one."""
@@ -62,7 +69,15 @@ class BoundedPaginator(Paginator[Any]):
 
 
 class QuickChangeList(ChangeList):
-    """A list that looks its rows' address up once, and not row by row."""
+    """A list that looks up what its rows have in common once, and not row by row."""
+
+    @cached_property
+    def quick_rows(self) -> SafeString:
+        return rows(self)
+
+    @cached_property
+    def headers(self) -> list[dict[str, Any]]:
+        return list(result_headers(self))
 
     def url_for_result(self, result: Model) -> str:
         pk = str(getattr(result, self.pk_attname))
@@ -78,7 +93,6 @@ class QuickChangeList(ChangeList):
 class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
     """Rows that machines write: people look, and act only through named actions."""
 
-    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would count the table once per choice
     sortable_by = ()  # the lists are long and have an index for their own order only
@@ -151,17 +165,6 @@ class RecentValuesFilter(ExactFilter):
         return cast("QuerySet[Any, str]", rows.values_list(self.parameter_name, flat=True))
 
 
-class NamedDefaultFilter(admin.SimpleListFilter):
-    """A filter that filters from the start: `default` says what is shown where nothing was chosen."""
-
-    default: str
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        first, *others = super().choices(changelist)
-        yield first | {"display": self.default}
-        yield from others
-
-
 def operator(request: HttpRequest) -> AbstractBaseUser:
     """Return the person behind an admin request."""
     if not request.user.is_authenticated:  # the site lets no such request through
@@ -169,17 +172,12 @@ def operator(request: HttpRequest) -> AbstractBaseUser:
     return request.user
 
 
-def pk_from(text: str) -> int | None:
-    """Return the primary key that a text is, None for a text that can be none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= PK_DIGITS else None
-
-
 def timestamp(moment: datetime | None) -> SafeString | str:
     """Return the local date and time to the second: operators compare it with logs."""
     if moment is None:
         return "-"
     local = localtime(moment)
-    return format_html('<time datetime="{}">{}</time>', local.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}")
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(), local.isoformat(" ")[:19])
 
 
 def badge(state: str, words: str) -> SafeString:
