@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
 
 M = TypeVar("M", bound=Model)
 
@@ -26,7 +26,6 @@ class ActorFilter(RecentValuesFilter):
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyModelAdmin[AuditEvent]):
     intro = "What people and machines did, as it was written. No row can be changed."
-    paginator = BoundedPaginator
     list_display = ("when", "code", "action", "actor", "object_type", "object_id", "patient_id", "source_ip")
     list_filter = (CodeFilter, ActorFilter, "recorded_at")
 

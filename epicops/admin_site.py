@@ -1,5 +1,6 @@
 """The operators' admin site and what its pages share."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -28,6 +29,7 @@ from epicops.admin_rows import rows
 
 M = TypeVar("M", bound=Model)
 
+PK_DIGITS = 18  # PostgreSQL has no room for all numbers of 19
 COUNT_LIMIT = 10_000  # rows; beyond it nobody pages, they filter
 SAMPLE = 2_000  # newest rows that a filter takes its choices from
 
@@ -93,6 +95,7 @@ class QuickChangeList(ChangeList):
 class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
     """Rows that machines write: people look, and act only through named actions."""
 
+    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would count the table once per choice
     sortable_by = ()  # the lists are long and have an index for their own order only
@@ -165,11 +168,27 @@ class RecentValuesFilter(ExactFilter):
         return cast("QuerySet[Any, str]", rows.values_list(self.parameter_name, flat=True))
 
 
+class NamedDefaultFilter(admin.SimpleListFilter):
+    """A filter that filters from the start: `default` says what is shown where nothing was chosen."""
+
+    default: str
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        first, *others = super().choices(changelist)
+        yield first | {"display": self.default}
+        yield from others
+
+
 def operator(request: HttpRequest) -> AbstractBaseUser:
     """Return the person behind an admin request."""
     if not request.user.is_authenticated:  # the site lets no such request through
         raise PermissionDenied
     return request.user
+
+
+def pk_from(text: str) -> int | None:
+    """Return the primary key that a text is, None for a text that can be none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= PK_DIGITS else None
 
 
 def timestamp(moment: datetime | None) -> SafeString | str:

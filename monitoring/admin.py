@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from epicops.admin_site import NamedDefaultFilter, ReadOnlyModelAdmin, badge, operator, timestamp
 from monitoring.metrics import METRICS
 from monitoring.models import Alert, AlertQuerySet, AlertRule
 
@@ -29,17 +29,14 @@ class AlertRuleAdmin(AuditedModelAdmin[AlertRule]):
     list_filter = ("is_active", "severity")
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(NamedDefaultFilter):
     """Alerts that go on, unless asked for others."""
 
     title = parameter_name = "state"
+    default = "Going on"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         return [("all", "All")]
-
-    def choices(self, changelist: Any) -> Any:
-        for choice in super().choices(changelist):
-            yield choice | ({"display": "Going on"} if choice["query_string"] == "?" else {})
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         alerts = cast("AlertQuerySet", queryset)
@@ -49,7 +46,6 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyModelAdmin[Alert]):
     intro = "What deserves attention now, or did. Acknowledge one so that others know that somebody is on it."
-    paginator = BoundedPaginator
     list_display = ("state", "rule", "label", "value", "began", "ended", "acknowledged_by")
     list_display_links = None
     list_filter = (StateFilter, "rule__severity")

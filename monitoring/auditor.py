@@ -3,7 +3,6 @@
 What identifies a patient comes by POST and leaves as our own number: it is in no URL.
 """
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
@@ -13,7 +12,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,6 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 from audit.fhir import resource
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, operator
+from interconnect.exports import csv_lines, download
 from monitoring.questions import QUESTIONS, patient_with
 
 PER_PAGE: Final = 100
@@ -32,7 +32,6 @@ COLUMNS: Final = (
     *("recorded_at", "actor", "actor_id", "source_ip", "action", "code", "patient_id", "object_type", "object_id"),
     *("detail", "stream_id", "seq"),
 )
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run (CWE-1236)
 
 
 class QuestionForm(forms.Form):
@@ -119,8 +118,7 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
     record(request, AuditEvent.Action.EXECUTE, "audit.export", asked, file=form, count=asked.events().count())
     rows = asked.events().order_by("pk").iterator(chunk_size=CHUNK)
     name = f"audit-{asked.cleaned_data['question']}-{timezone.localdate()}.{form}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(write(rows), content_type=content_type, headers=headers)
+    return download(write(rows), name, content_type)
 
 
 def record(request: HttpRequest, action: str, code: str, form: QuestionForm, **detail: object) -> None:
@@ -138,26 +136,14 @@ def record(request: HttpRequest, action: str, code: str, form: QuestionForm, **d
     )
 
 
-class Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def as_csv(events: Iterator[AuditEvent]) -> Iterator[str]:
-    writer = csv.writer(Echo())
-    yield writer.writerow(COLUMNS)
-    for event in events:
-        yield writer.writerow([cell(getattr(event, column)) for column in COLUMNS])
+    return csv_lines(COLUMNS, ([as_cell(getattr(event, column)) for column in COLUMNS] for event in events))
 
 
-def cell(value: object) -> str:
-    """Return a value as text that no spreadsheet takes for a formula."""
+def as_cell(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
-    text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
 
 
 def as_ndjson(events: Iterator[AuditEvent]) -> Iterator[str]:

@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 from django.db.models import Q
 
+from epicops.admin_site import pk_from
 from interconnect.admin.history import deliveries
 from interconnect.models import DeadLetter, RedriveItem
 from vitals.models import Patient
 
 LISTED: Final = Q(detail__has_any_keys=["ids", "patients"])  # the index of events about several has this condition
-MOST: Final = 2**63 - 1
 
 
 class Question(NamedTuple):
@@ -47,7 +47,7 @@ def of_objects(kind: str, pks: Iterable[int]) -> Q:
 
 def number(subject: str) -> int:
     """Return the number that was named, 0, which nothing has, for something else."""
-    return int(subject) if subject.isascii() and subject.isdigit() and int(subject) <= MOST else 0
+    return pk_from(subject) or 0
 
 
 def patient_with(identifier: str) -> Patient | None:

@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
 from sessions_app import break_glass
 from sessions_app.admin_filters import (
     DepartmentFilter,
@@ -69,7 +69,6 @@ class UserAdmin(AuditedModelAdmin[User], DjangoUserAdmin[User]):
 class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     """What the registry knows. It is the same list whichever store answers, and the activity may be a minute old."""
 
-    paginator = BoundedPaginator
     ordering = ("-last_activity",)
     list_display = ("handle", "person", "role", "department", "portal", "active", "started")
     list_filter = (StateFilter, PortalFilter, RoleFilter, DepartmentFilter, IdleFilter)
@@ -148,7 +147,6 @@ class BreakGlassAdmin(ReadOnlyModelAdmin[BreakGlass]):
     """Emergency accesses: who went beyond their own wards, why, and until when."""
 
     intro = "Who opened wards that were not their own, and why. What was seen with it is in the audit trail."
-    paginator = BoundedPaginator
     ordering = ("-pk",)
     list_display = ("began", "user", "reason", "explanation", "ends", "closed", "closed_by")
     list_filter = (OpenFilter, "reason")

@@ -1,17 +1,16 @@
 """Filters of the live sessions, with how many there are of each."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.timezone import now
 
-from epicops.admin_site import ExactFilter
+from epicops.admin_site import ExactFilter, NamedDefaultFilter
 from sessions_app.models import SessionRecord
 
 TALLIED: Final = ("portal", "role", "department")
@@ -70,18 +69,14 @@ def shows_ended(request: HttpRequest) -> bool:
     return bool(request.GET.get("state") or request.GET.get("q"))
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(NamedDefaultFilter):
     """Live sessions unless asked for the ended ones."""
 
     title = parameter_name = "state"
+    default = "Live"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         return [("ended", "Ended"), ("all", "All")]
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        first, *others = super().choices(changelist)
-        yield first | {"display": "Live"}
-        yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         is_one = request.resolver_match is None or "object_id" in request.resolver_match.kwargs

@@ -4,7 +4,7 @@ The registry knows to within a minute when a session was last active. Where it s
 asked: a hash that lives on moves the registry's time on; a session without one has ended.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, cast
 
@@ -43,9 +43,6 @@ class Swept:
     registered: int = 0
     closed: int = 0
     locked: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)
 
 
 def sweep() -> Swept:

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
 from vitals import admin_comparison, admin_portals, cache  # noqa: F401  the first two register their pages
 from vitals.assignments import write_through
 from vitals.models import (
@@ -61,7 +61,6 @@ class BedAdmin(ReadOnlyModelAdmin[Bed]):
 class PatientAdmin(ReadOnlyModelAdmin[Patient]):
     """The list shows our own numbers; names and identifiers are on the detail page, and each look is audited."""
 
-    paginator = BoundedPaginator
     ordering = ("-id",)
     list_display = ("number", "bed", "updated")
     fields = ("family_name", "given_name", "birth_date", "sex", "identifiers", "demographics_at")
@@ -95,7 +94,6 @@ class PatientAdmin(ReadOnlyModelAdmin[Patient]):
 
 @admin.register(Stay)
 class StayAdmin(ReadOnlyModelAdmin[Stay]):
-    paginator = BoundedPaginator
     ordering = ("-id",)
     list_display = ("bed", "visit_number", "from_time", "to_time", "is_inferred", "is_disputed")
     list_filter = ("bed__unit", "is_inferred", "is_disputed")
@@ -116,7 +114,6 @@ class StayAdmin(ReadOnlyModelAdmin[Stay]):
 
 @admin.register(Observation)
 class ObservationAdmin(ReadOnlyModelAdmin[Observation]):
-    paginator = BoundedPaginator
     ordering = ("-id",)
     list_display = ("observed", "patient_number", "vital", "value", "status", "is_shown", "sent_code", "sent_value")
 

@@ -80,11 +80,6 @@ class LocalCopies:
         return self._clock() - self._confirmed_at < CONFIRMED_WITHIN
 
     @property
-    def confirmed_age(self) -> float:
-        """Seconds since the server confirmed the copies; infinite while there is no connection."""
-        return self._clock() - self._confirmed_at
-
-    @property
     def size(self) -> int:
         """Bytes that the copies take."""
         return self._bytes

@@ -66,17 +66,10 @@ class Incomplete:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A patient's newest set: its score or why it has none, its time, and when the next is due."""
+    """A patient's newest set: its score or why it has none, and its time."""
 
     result: Score | Incomplete
-    scale: OxygenTarget.Scale
     observed_at: datetime | None
-
-    @property
-    def due_at(self) -> datetime | None:
-        if isinstance(self.result, Incomplete) or self.observed_at is None or self.result.next_due is None:
-            return None
-        return self.observed_at + self.result.next_due
 
 
 def score(values: Mapping[str, Decimal], *, scale: OxygenTarget.Scale = OxygenTarget.Scale.ONE) -> Score | Incomplete:
@@ -142,4 +135,4 @@ def assessed(readings: Mapping[str, tuple[datetime, Decimal]], scale: OxygenTarg
     """Assess the latest of each vital, given with its time: those within WINDOW of the newest are one set."""
     newest = max((at for at, _ in readings.values()), default=None)
     together = {name: value for name, (at, value) in readings.items() if newest and newest - at <= WINDOW}
-    return Assessment(score(together, scale=scale), scale, newest)
+    return Assessment(score(together, scale=scale), newest)

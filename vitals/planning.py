@@ -5,6 +5,7 @@ from typing import Final
 
 from django.db import connection
 
+from epicops.bulk import columns_of
 from vitals.events import Name, VisitPlanned
 from vitals.visits import resolve_visits, unnumbered
 
@@ -13,13 +14,21 @@ def record_plans(plans: Sequence[VisitPlanned], patients: Mapping[Name, int]) ->
     """Write the plans, in the transaction at hand."""
     named = [(plan.visit or unnumbered(patients[plan.identity.key]), plan) for plan in plans]
     visits = resolve_visits({name: patients[plan.identity.key] for name, plan in named})
-    rows = [(visits[name], plan.expected_discharge_at, list(plan.flags), plan.stated_at) for name, plan in named]
+    newest: dict[int, VisitPlanned] = {}
+    for name, plan in named:
+        known = newest.setdefault(visits[name], plan)
+        if plan.stated_at > known.stated_at:
+            newest[visits[name]] = plan
+    rows = [(pk, plan.expected_discharge_at, list(plan.flags), plan.stated_at) for pk, plan in newest.items()]
     with connection.cursor() as cursor:
-        cursor.executemany(UPSERT, rows)
+        cursor.execute(UPSERT, columns_of(rows, 4))
 
 
 UPSERT: Final = """
-INSERT INTO vitals_visitplan AS p (visit_id, expected_discharge_at, flags, stated_at) VALUES (%s, %s, %s, %s)
+INSERT INTO vitals_visitplan AS p (visit_id, expected_discharge_at, flags, stated_at)
+SELECT visit_id, expected_discharge_at, flags::text[], stated_at
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::timestamptz[])
+  AS n(visit_id, expected_discharge_at, flags, stated_at)
 ON CONFLICT (visit_id) DO UPDATE SET expected_discharge_at = excluded.expected_discharge_at, flags = excluded.flags,
   stated_at = excluded.stated_at
 WHERE excluded.stated_at > p.stated_at

@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-from epicops.embedded.cluster import Cluster
+from epicops.embedded.cluster import Cluster, is_free
 from epicops.embedded.programs import PROJECT, manage, supervise, web
 from epicops.embedded.server import StackError
 from epicops.embedded.stack import Stack
@@ -106,12 +105,8 @@ def programs(options: argparse.Namespace) -> dict[str, list[str]]:
 
 def require_free(port: int, option: str) -> None:
     """Raise StackError when something listens on `port` of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise StackError(f"port {port} is in use; choose another one with {option}") from None
+    if not is_free(port):
+        raise StackError(f"port {port} is in use; choose another one with {option}")
 
 
 def write_environment(path: Path, environment: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from interconnect.finding.inspector import VISIBLE, FieldRow, SegmentRow, inspect
 from interconnect.hl7.charsets import UTF_8
-from interconnect.hl7.er7 import HEADERS, declared_codec, normalize
+from interconnect.hl7.er7 import declared_codec, normalize
 from interconnect.hl7.field_names import field_name
 
 TEXT_BYTES: Final = 256 * 1024
@@ -64,8 +64,6 @@ def body(raw: bytes, error_path: str = "") -> Body:
 
 
 def _segments(rows: list[SegmentRow], error_path: str) -> Iterator[Segment]:
-    if not rows or rows[0].name not in HEADERS:  # the inspector's own hex dump
-        return
     seen: Counter[str] = Counter()
     for name, fields in rows:
         seen[name] += 1

@@ -6,14 +6,14 @@ from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from epicops.admin_site import BoundedPaginator, badge, timestamp
+from epicops.admin_site import badge, timestamp
 from interconnect.admin.discard import discard_letters
 from interconnect.admin.edit import EDIT, decide, edit, revisions
 from interconnect.admin.filters import (
@@ -47,7 +47,6 @@ class Act(Protocol):
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ActsOnLetters, MessageListAdmin[DeadLetter]):
     intro = "Messages that could not be applied, one by one. Those of one cause are together under Failures."
-    paginator = BoundedPaginator
     list_display = ("when", "error", "sent", "patient_hint", "outcome")
     list_filter = (
         StateFilter,
@@ -69,10 +68,10 @@ class DeadLetterAdmin(ActsOnLetters, MessageListAdmin[DeadLetter]):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("<int:pk>/replay/", view(self.replay_one), name="interconnect_deadletter_replay"),
+            path("<int:pk>/replay/", view(require_POST(self.replay_one)), name="interconnect_deadletter_replay"),
             path("<int:pk>/edit/", view(edit), name="interconnect_deadletter_edit"),
             path("<int:pk>/decide/", view(require_POST(decide)), name="interconnect_deadletter_decide"),
-            path("<int:pk>/discard/", view(self.discard_one), name="interconnect_deadletter_discard"),
+            path("<int:pk>/discard/", view(require_POST(self.discard_one)), name="interconnect_deadletter_discard"),
             *super().get_urls(),
         ]
 
@@ -110,8 +109,6 @@ class DeadLetterAdmin(ActsOnLetters, MessageListAdmin[DeadLetter]):
         return self._act_on_one(request, pk, discard_letters, may=self.has_discard_permission(request))
 
     def _act_on_one(self, request: HttpRequest, pk: int, act: Act, *, may: bool) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         if not may:
             raise PermissionDenied
         letter = get_object_or_404(DeadLetter, pk=pk)

@@ -6,14 +6,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
 from interconnect.admin.selection import confirmation, confirmed_only
 from interconnect.dlq.discard import decide, discard, restore
 from interconnect.dlq.failures import Discard
@@ -49,17 +49,15 @@ def discard_letters(request: HttpRequest, letters: DeadLetterQuerySet, back: str
 @admin.register(Discard)
 class DiscardAdmin(ReadOnlyModelAdmin[Discard]):
     intro = "Dead letters that somebody set aside, with the reason. They can be taken back for 30 days."
-    paginator = BoundedPaginator
     list_display = ("when", "why", "count", "discarded_by")
     list_filter = ("consent", "reason")
     list_select_related = ("discarded_by",)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.restore)
-        decide = self.admin_site.admin_view(require_POST(self.decide))
+        view = self.admin_site.admin_view
         return [
-            path("<int:pk>/restore/", view, name="interconnect_discard_restore"),
-            path("<int:pk>/decide/", decide, name="interconnect_discard_decide"),
+            path("<int:pk>/restore/", view(require_POST(self.restore)), name="interconnect_discard_restore"),
+            path("<int:pk>/decide/", view(require_POST(self.decide)), name="interconnect_discard_decide"),
             *super().get_urls(),
         ]
 
@@ -68,8 +66,6 @@ class DiscardAdmin(ReadOnlyModelAdmin[Discard]):
 
     def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Open again what this decision discarded, and return to its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         if not self.has_restore_permission(request):
             raise PermissionDenied
         decision = get_object_or_404(Discard, pk=pk)

@@ -18,9 +18,10 @@ from django.utils.timezone import localtime
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, badge, operator, timestamp
 from interconnect.admin.discard import discard_letters
 from interconnect.admin.filters import ErrorFilter, TriageFilter
+from interconnect.admin.messages import sender
 from interconnect.admin.redrive import redrive_letters
 from interconnect.admin.repairs import known_repairs
 from interconnect.admin.replay import replay
@@ -36,7 +37,6 @@ LETTERS_SHOWN = 10
 @admin.register(FailureGroup)
 class FailureGroupAdmin(ActsOnLetters, ReadOnlyModelAdmin[FailureGroup]):
     intro = "Dead letters by cause. Mend one letter, keep the edit as a repair, and apply it to the others."
-    paginator = BoundedPaginator
     list_display = ("error", "sent", "triage", "letters", "trend", "seen")
     list_filter = (TriageFilter, ErrorFilter)
     list_select_related = ("owner",)
@@ -178,10 +178,6 @@ def state_of(group: FailureGroup) -> tuple[str, str]:
     if group.state == FailureGroup.State.SNOOZED and not group.is_snooze_over and group.snoozed_until:
         return group.state, f"Snoozed until {localtime(group.snoozed_until):%Y-%m-%d %H:%M}"
     return ("open", "Open: snooze is over") if group.is_snooze_over else (group.state, group.get_state_display())
-
-
-def sender(group: FailureGroup) -> str:
-    return " @ ".join(filter(None, (group.sending_application, group.sending_facility)))
 
 
 def page_of(group: FailureGroup) -> str:

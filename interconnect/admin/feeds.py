@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, badge, operator, timestamp
 from interconnect.admin.rates import chart
 from interconnect.admin.sparkline import HOURS, sparkline
 from interconnect.feed.feeds import FeedHour, Gap
@@ -33,7 +33,6 @@ TABLE_HOURS = 24
 @admin.register(Feed)
 class FeedAdmin(ReadOnlyModelAdmin[Feed]):
     intro = "Who sends: how much, when last, what is missing from a sender's numbers, and what was refused."
-    paginator = BoundedPaginator
     list_display = ("sender", "state", "last_seen", "trend", "total", "again", "refused_frames")
     list_display_links = ("sender",)
     list_select_related = ("sequence",)

@@ -10,11 +10,10 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from epicops.admin_site import COUNT_LIMIT, RecentValuesFilter
+from epicops.admin_site import COUNT_LIMIT, NamedDefaultFilter, RecentValuesFilter, pk_from
 from interconnect.dlq.failures import FailureGroup, FailureGroupQuerySet
 from interconnect.models import DeadLetter, Revision
 
-MAX_ID = 2**63 - 1
 State = DeadLetter.State
 REPLAYED = (State.REPLAYING, State.RESOLVED, State.FAILED_AGAIN)
 COUNT = "SELECT %s, count(*) FROM (SELECT FROM interconnect_deadletter WHERE state = %s LIMIT %s) AS found"
@@ -110,9 +109,9 @@ class RowFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not (chosen := self.value()):
             return queryset
-        if not (chosen.isascii() and chosen.isdigit() and int(chosen) <= MAX_ID):
+        if (pk := pk_from(chosen)) is None:
             raise IncorrectLookupParameters
-        return queryset.filter(**{str(self.parameter_name): int(chosen)})
+        return queryset.filter(**{str(self.parameter_name): pk})
 
 
 class GroupFilter(RowFilter):
@@ -144,11 +143,12 @@ class SecondLookFilter(admin.SimpleListFilter):
         return queryset.filter(message__in=Revision.objects.filter(consent=self.value()).values("message"))
 
 
-class TriageFilter(admin.SimpleListFilter):
+class TriageFilter(NamedDefaultFilter):
     """Shows the failures that want somebody now unless asked for others."""
 
     title = "state"
     parameter_name = "triage"
+    default = "Waiting"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         mine = ("mine", "Mine")
@@ -165,8 +165,3 @@ class TriageFilter(admin.SimpleListFilter):
             case state if state in FailureGroup.State.values:
                 return queryset.filter(state=state)
         raise IncorrectLookupParameters
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        everything, *others = super().choices(changelist)
-        yield everything | {"display": "Waiting"}
-        yield from others

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from redis.exceptions import RedisError
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
 from epicops.redis_client import queue_web_client
 from interconnect.admin.holds import held_back
 from interconnect.consumer.inflight import claims, flight, suspect
@@ -54,7 +54,6 @@ class OrderForm(forms.Form):
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyModelAdmin[Batch]):
     intro = "What the worker committed, one transaction each. In flight and reconciliation says whether it adds up."
-    paginator = BoundedPaginator
     change_list_template = "admin/interconnect/batch/list.html"
     list_display = ("when", "size", "worker")
 

@@ -19,7 +19,7 @@ from interconnect.admin.message_list import MessageListAdmin
 from interconnect.admin.search import MessagePaginator, SearchFilter
 from interconnect.admin.timeline import find, timeline
 from interconnect.finding.mentions import mentioned
-from interconnect.models import InboundMessage
+from interconnect.models import FailureGroup, InboundMessage
 
 
 @admin.register(InboundMessage)
@@ -74,8 +74,8 @@ class InboundMessageAdmin(MessageListAdmin[InboundMessage]):
         return message_panels(request, obj)
 
 
-def sender(message: InboundMessage) -> str:
-    return " @ ".join(filter(None, (message.sending_application, message.sending_facility)))
+def sender(row: InboundMessage | FailureGroup) -> str:
+    return " @ ".join(filter(None, (row.sending_application, row.sending_facility)))
 
 
 def message_panels(request: HttpRequest, message: InboundMessage) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, badge, operator, timestamp
 from interconnect.admin.holds import hold, release
 from interconnect.consumer.pausing import pause, resume
 from interconnect.models import Pause
@@ -40,7 +40,6 @@ class PauseForm(forms.ModelForm[Pause]):
 class PauseAdmin(ReadOnlyModelAdmin[Pause]):
     intro = "Kinds of messages that wait on purpose. They are applied in order when the pause ends."
     form = PauseForm
-    paginator = BoundedPaginator
     list_display = ("what", "state", "why", "since")  # the last two are off a phone's screen
     list_select_related = ("paused_by", "resumed_by")
     actions = ("resume_selected",)

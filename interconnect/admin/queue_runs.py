@@ -5,14 +5,13 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, badge, timestamp
 from interconnect.models import QueueRun
 
 
 @admin.register(QueueRun)
 class QueueRunAdmin(ReadOnlyModelAdmin[QueueRun]):
     intro = "Each run of the queue's Redis server: what it lacked when it took over, and what came back."
-    paginator = BoundedPaginator
     list_display = ("seen", "run", "missing", "waited", "recognised", "state")
     list_display_links = None
 

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, badge, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, badge, operator, timestamp
 from epicops.passive import passive
 from interconnect.admin.preview import outlook
 from interconnect.admin.selection import confirmation, confirmed_only
@@ -73,7 +73,6 @@ def redrive_letters(
 @admin.register(Redrive)
 class RedriveAdmin(ReadOnlyModelAdmin[Redrive]):
     intro = "Replays of many dead letters under supervision. Choose letters or failures, then the action Redrive."
-    paginator = BoundedPaginator
     list_display = ("when", "outcome", "started_by", "rate")
     list_filter = ("state",)
     list_select_related = ("started_by",)

@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
 from epicops.crypto import SealBroken
 from interconnect.admin.body import body
 from interconnect.models import RefusedFrame
@@ -25,7 +25,6 @@ class PeerFilter(RecentValuesFilter):
 @admin.register(RefusedFrame)
 class RefusedFrameAdmin(ReadOnlyModelAdmin[RefusedFrame]):
     intro = "What senders were told they must not send: no HL7, or none for us. It never reached the queue."
-    paginator = BoundedPaginator
     list_display = ("when", "why", "sent_by", "size", "repeats")
     list_filter = (ReasonFilter, PeerFilter)
 

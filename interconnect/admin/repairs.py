@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, ReadOnlyModelAdmin, operator, timestamp
+from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
 from interconnect.admin.preview import sample
 from interconnect.admin.redrive import redrive_letters
 from interconnect.dlq.changes import changes
@@ -28,7 +28,6 @@ MAY_APPLY = ("interconnect.redrive_deadletter", "interconnect.edit_deadletter", 
 @admin.register(Repair)
 class RepairAdmin(ReadOnlyModelAdmin[Repair]):
     intro = "Edits kept under a name, to be applied to each letter of the same failure. Edit a dead letter to make one."
-    paginator = BoundedPaginator
     list_display = ("name", "failure", "when", "made_by")
     list_select_related = ("group", "made_by")
 

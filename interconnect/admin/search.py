@@ -1,12 +1,10 @@
 """The search field above a list. A search is posted and kept; the address of its result holds only its id."""
 
-from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,17 +13,12 @@ from django.utils.functional import cached_property
 from django.views.decorators.http import require_POST
 
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, M, ReadOnlyModelAdmin, operator
-from interconnect.finding.search import Holds, Query, known_words, read
+from epicops.admin_site import BoundedPaginator, M, NamedDefaultFilter, ReadOnlyModelAdmin, operator
+from interconnect.finding.search import Holds, known_words, read
 from interconnect.finding.searches import Search
-from interconnect.models import DeadLetter, InboundMessage
+from interconnect.models import InboundMessage
 
 VIEWS_OFFERED = 20
-
-
-def query(text: str) -> Query:
-    """Return what the text asks for; ValueError says what is wrong with it."""
-    return read(text, is_state=DeadLetter.State.values.__contains__)
 
 
 class SearchForm(forms.Form):
@@ -35,16 +28,17 @@ class SearchForm(forms.Form):
     def clean_text(self) -> str:
         text = str(self.cleaned_data["text"])
         try:
-            query(text)
+            read(text)
         except ValueError as error:
             raise ValidationError(str(error)) from None
         return text
 
 
-class SearchFilter(admin.SimpleListFilter):
+class SearchFilter(NamedDefaultFilter):
     """The rows of the search whose id is in the address."""
 
     title = parameter_name = "search"
+    default = "None"
     prefixes: ClassVar[dict[str, str]] = {}
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
@@ -58,14 +52,9 @@ class SearchFilter(admin.SimpleListFilter):
         if (pk := self.value()) is None:
             return queryset
         try:
-            return queryset.filter(query(Search.objects.get(pk=pk).text).condition(**self.prefixes))
+            return queryset.filter(read(Search.objects.get(pk=pk).text).condition(**self.prefixes))
         except (Search.DoesNotExist, ValidationError, ValueError):
             raise IncorrectLookupParameters from None
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        everything, *views = super().choices(changelist)
-        yield everything | {"display": "None"}
-        yield from views
 
 
 class LetterSearchFilter(SearchFilter):

@@ -14,7 +14,7 @@ from django.urls import reverse
 from redis.exceptions import RedisError
 
 from audit.models import AuditEvent
-from epicops.admin_site import operator
+from epicops.admin_site import operator, pk_from
 from interconnect.admin.history import chains
 from interconnect.admin.holds import held_back, unsettled_holds
 from interconnect.finding.effects import Effect, effects_of
@@ -29,7 +29,6 @@ from vitals.models import Bed, PatientIdentifier, Stay, Visit
 HEAD: Final = 2000  # bytes of a message in which its MSH is
 STAYS_SHOWN: Final = 20
 FOUND_SHOWN: Final = 20
-MAX_ID_DIGITS: Final = 18
 
 
 class Entry(NamedTuple):
@@ -51,7 +50,7 @@ def timeline(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     if kind not in SUBJECTS:
         raise Http404
     subject = SUBJECTS[kind](pk)
-    before = _number(request.GET.get("before", ""))
+    before = pk_from(request.GET.get("before", ""))
     AuditEvent.objects.record(
         AuditEvent.Action.READ,
         "timeline.view",
@@ -150,10 +149,6 @@ def _found(text: str) -> list[tuple[str, str]]:
     found += [("visit", merged or pk, f"Visit {merged or pk}") for pk, merged in visits[:FOUND_SHOWN]]
     found += [("bed", bed.pk, f"Bed {bed}") for bed in Bed.objects.filter(key=text.lower())]
     return [(name, reverse("admin:interconnect_timeline", args=[kind, pk])) for kind, pk, name in found]
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS else None
 
 
 def _require_reader(request: HttpRequest) -> None:

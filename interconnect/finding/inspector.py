@@ -11,8 +11,6 @@ from interconnect.hl7.field_names import field_name
 # What one page may become, whatever was sent.
 MAX_FIELDS: Final = 2000
 MAX_CHARACTERS: Final = 4000  # of one field; an embedded document is longer
-MAX_DUMPED: Final = 4096  # bytes
-DUMP_WIDTH: Final = 16
 
 # Control characters get their pictures; marks that reorder or hide text get their numbers.
 VISIBLE: Final = {code: chr(0x2400 + code) for code in range(0x20)} | {
@@ -31,18 +29,18 @@ VISIBLE: Final = {code: chr(0x2400 + code) for code in range(0x20)} | {
 
 
 class FieldRow(NamedTuple):
-    position: int  # as in PID-3; 0 in a dump and in remarks
+    position: int  # as in PID-3; 0 in remarks
     name: str
     text: str  # as sent: not split, escapes not decoded
 
 
 class SegmentRow(NamedTuple):
-    name: str  # or the offset of a dumped line
+    name: str
     fields: list[FieldRow]
 
 
 def inspect(raw: bytes) -> list[SegmentRow]:
-    """Return the segments with the fields that are not empty; bytes that are no message as a hex dump. Never raises.
+    """Return the segments with the fields that are not empty, none of bytes that are no message. Never raises.
 
     Bytes in no known character set are shown as Latin-1. What is too long for a page is cut, and a remark says so.
     """
@@ -50,7 +48,7 @@ def inspect(raw: bytes) -> list[SegmentRow]:
     text, _, _ = decode(body, declared_codec(body), fallback="latin-1")
     separator = text[3:4]
     if not text.startswith(HEADERS) or not is_delimiter(separator):
-        return list(_dump(raw))
+        return []
     return list(_segments([line for line in text.split("\r") if line], separator))
 
 
@@ -76,12 +74,3 @@ def _segments(lines: list[str], separator: str) -> Iterator[SegmentRow]:
 def _shown(text: str) -> str:
     cut = text[:MAX_CHARACTERS].translate(VISIBLE)
     return cut if len(text) <= MAX_CHARACTERS else f"{cut}… ({len(text) - MAX_CHARACTERS:,} more characters)"
-
-
-def _dump(raw: bytes) -> Iterator[SegmentRow]:
-    for offset in range(0, min(len(raw), MAX_DUMPED), DUMP_WIDTH):
-        line = raw[offset : offset + DUMP_WIDTH]
-        printed = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in line)  # noqa: PLR2004  ASCII
-        yield SegmentRow(f"{offset:08x}", [FieldRow(0, "", f"{line.hex(' '):<47}  {printed}")])
-    if len(raw) > MAX_DUMPED:
-        yield SegmentRow("…", [FieldRow(0, "", f"{len(raw) - MAX_DUMPED:,} more bytes")])

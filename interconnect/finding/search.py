@@ -6,7 +6,7 @@ data out of it. A token that few messages have is looked up; for one that many h
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -16,8 +16,9 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from epicops.admin_site import COUNT_LIMIT
+from epicops.admin_site import COUNT_LIMIT, pk_from
 from interconnect.finding.tokens import PATHS, token
+from interconnect.models import DeadLetter
 
 WORDS: Final = ("type", "sender", "facility", "status", "error", "control")
 FEW: Final = 1000  # messages that a search lists by their ids
@@ -31,7 +32,6 @@ SELECT (SELECT count(*) FROM (SELECT FROM found LIMIT %(most)s) AS counted),
   ARRAY(SELECT message_id FROM found LIMIT %(few)s)"""
 AGE: Final = re.compile(r"([<>])(\d{1,5})([mhd])")
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
-MAX_ID: Final = 2**63 - 1
 
 
 class Wanted(NamedTuple):
@@ -87,7 +87,7 @@ class Query(NamedTuple):
         return Q(**{f"{prefix}tokens__tokens__holds": Wanted(self.tokens, number)})
 
 
-def read(text: str, is_state: Callable[[str], bool]) -> Query:
+def read(text: str) -> Query:
     """Read what somebody typed; ValueError says in words for people what is wrong with it."""
     tokens, states, numbers, ages = [], [], [], dict[str, timedelta]()
     for word, value in _terms(text):
@@ -96,13 +96,13 @@ def read(text: str, is_state: Callable[[str], bool]) -> Query:
         elif word in WORDS:
             tokens.append(token(word, value))
         elif word == "state":
-            if not is_state(value):
+            if value not in DeadLetter.State.values:
                 raise ValueError(f"No dead letter has the state {value!r}")
             states.append(value)
         elif word == "number":
-            if not (value.isascii() and value.isdigit() and int(value) <= MAX_ID):
+            if (number := pk_from(value)) is None:
                 raise ValueError("A message's number has digits only")
-            numbers.append(int(value))
+            numbers.append(number)
         elif word == "age":
             sign, age = _age(value)
             ages[sign] = age
@@ -120,7 +120,7 @@ def _terms(text: str) -> Iterator[tuple[str, str]]:
     for term in shlex.split(text):
         word, colon, value = term.partition(":")
         if not colon:
-            yield ("number" if term.isascii() and term.isdigit() and len(term) < len(str(MAX_ID)) else "control"), term
+            yield ("control" if pk_from(term) is None else "number"), term
         elif not value:
             raise ValueError(f"{word}: what is looked for?")
         else:

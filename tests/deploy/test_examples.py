@@ -1,6 +1,7 @@
 """What deploy/ shows of a rendered tier and of containers is what this version does."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from epicops import acl
 from epicops.redis_config import Site, files
@@ -33,12 +34,42 @@ def test_the_example_is_what_render_redis_config_writes() -> None:
     assert shown == {name: rendered[name] for name in shown}
 
 
-def test_containers_run_commands_that_there_are() -> None:
+def of_containers() -> list[list[str]]:
+    """Return what containers run, word by word."""
     commands = [service.get("command", []) for service in composed()["services"].values()]
-    managed = {command[2] for command in commands if command[:2] == ["python", "manage.py"]}
+    return [shlex.split(command) if isinstance(command, str) else command for command in commands]
 
-    assert {"consume_interconnect", "listen_mllp", "migrate"} < managed
-    assert managed <= get_commands().keys()
+
+def of_units() -> list[list[str]]:
+    """Return what units start, word by word."""
+    lines = "".join(unit.read_text() for unit in (DEPLOY / "systemd").iterdir())
+    return [shlex.split(line) for line in re.findall(r"^Exec\w+=(.*)$", lines, re.MULTILINE)]
+
+
+def managed(commands: list[list[str]]) -> dict[str, list[str]]:
+    """Return the options of every management command by its name."""
+    starts = ((command, place + 1) for command in commands for place, word in enumerate(command) if "manage.py" in word)
+    return {command[name]: command[name + 1 :] for command, name in starts}
+
+
+@pytest.mark.parametrize("commands", [of_containers(), of_units()], ids=["containers", "units"])
+def test_commands_take_the_options_they_are_started_with(commands: list[list[str]]) -> None:
+    started = managed(commands)
+
+    assert {"consume_interconnect", "listen_mllp", "run_monitor", "sweep_sessions"} < started.keys()
+    for name, options in started.items():
+        load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(options)
+
+
+@pytest.mark.parametrize("commands", [of_containers(), of_units()], ids=["containers", "units"])
+def test_a_listener_has_a_certificate_and_asks_its_senders_for_theirs(commands: list[list[str]]) -> None:
+    assert {"--tls-cert", "--tls-key", "--tls-client-ca"} < set(managed(commands)["listen_mllp"])
+
+
+def test_the_secrets_of_containers_belong_to_their_user() -> None:
+    user = re.findall(r"--uid (\d+)", (DEPLOY / "Dockerfile").read_text())
+
+    assert re.findall(r"chown -R (\d+) deploy/secrets", (PROJECT / "docs/containers.md").read_text()) == user
 
 
 def test_containers_set_variables_that_there_are() -> None:

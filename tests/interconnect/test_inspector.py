@@ -39,27 +39,23 @@ def test_what_could_hide_or_reorder_text_is_made_visible() -> None:
     assert rows[1].fields[0].text == "a␀b␛[U+202E]c[U+200B]d[U+0085]"
 
 
-def test_bytes_that_are_no_message_are_a_hex_dump() -> None:
-    (row,) = inspect(b"\x1f\x8b\x08not HL7")
-
-    assert row == ("00000000", [FieldRow(0, "", f"{'1f 8b 08 6e 6f 74 20 48 4c 37':<47}  ...not HL7")])
+def test_bytes_that_are_no_message_have_no_segments() -> None:
+    assert inspect(b"\x1f\x8b\x08not HL7") == []
 
 
 def test_nothing_makes_the_page_too_long() -> None:
     long = inspect(er7(r"MSH|^~\&|EPIC", f"OBX|{'x' * (MAX_CHARACTERS + 1000)}"))
     many = inspect(er7(r"MSH|^~\&|EPIC", *["OBX|1"] * (MAX_FIELDS + 1000)))
     wide = inspect(er7(r"MSH|^~\&|EPIC", "OBX" + "|1" * (MAX_FIELDS + 1000)))
-    dump = inspect(b"\0" * 1_000_000)
 
     assert long[1].fields[0].text.endswith("x… (1,000 more characters)")
     assert many[-1].fields[0].text == "1,003 more segments"
     assert wide[-1].fields[-1].text == "1,003 more fields"
-    assert (len(dump), dump[-1].fields[0].text) == (257, "995,904 more bytes")
 
 
 @given(st.one_of(st.binary(), st.binary().map(lambda junk: b"MSH|^~\\&|" + junk), st.binary().map(b"BHS".__add__)))
 def test_any_bytes_can_be_inspected(raw: bytes) -> None:
-    assert inspect(raw) or not raw
+    inspect(raw)
 
 
 @pytest.mark.parametrize(("segment", "count"), [("MSH", 21), ("PID", 39), ("PV1", 52), ("OBR", 50), ("OBX", 25)])

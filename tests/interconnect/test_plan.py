@@ -27,8 +27,13 @@ def test_a_plan_is_kept_with_its_visit() -> None:
     assert plan.expected_discharge_at is not None
 
 
-def test_the_newest_statement_holds_whichever_comes_first() -> None:
-    push(with_pv2(adt("A08", minutes=5), precautions="D"), with_pv2(adt("A01"), discharge=at(600), precautions="C"))
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_one_batch_the_newest_statement_holds_whichever_comes_first(order: int) -> None:
+    messages = (
+        with_pv2(adt("A08", minutes=5), precautions="D"),
+        with_pv2(adt("A01"), discharge=at(600), precautions="C"),
+    )
+    push(*messages[::order])
     drain()
 
     plan = VisitPlan.objects.get()

@@ -169,7 +169,7 @@ def test_all_that_match_are_replayed_not_one_page(operator: Client) -> None:
 
 
 def test_reading_does_not_depend_on_the_case_of_words() -> None:
-    assert read("TYPE:adt^a01", bool).tokens == read("type:ADT^A01", bool).tokens
+    assert read("TYPE:adt^a01").tokens == read("type:ADT^A01").tokens
 
 
 @pytest.mark.django_db(transaction=True)

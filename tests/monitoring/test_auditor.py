@@ -103,8 +103,8 @@ def test_csv_holds_no_formula(auditor: Client) -> None:
 
     header, row = file(auditor, "csv", question("doors"))
 
-    assert header.startswith("recorded_at,actor,")
-    assert ",'=HYPERLINK(1)," in row
+    assert header.startswith('"recorded_at","actor",')
+    assert ',"\'=HYPERLINK(1)",' in row
 
 
 def test_fhir_export_says_who_did_what_to_whom(auditor: Client) -> None:

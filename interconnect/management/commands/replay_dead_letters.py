@@ -71,7 +71,7 @@ class Command(BaseCommand):
         if not where:
             raise CommandError("--where is missing")
         try:
-            query = read(where, is_state=DeadLetter.State.values.__contains__)
+            query = read(where)
         except ValueError as error:
             raise CommandError(str(error)) from None
         return DeadLetter.objects.open().filter(query.condition(prefix="message__", letter=""))

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -48,7 +49,7 @@ class Command(BaseCommand):
     def handle(self, *, once: bool, every: float, **_options: Any) -> None:
         refuse_another_user()
         if once:
-            sys.stdout.write(json.dumps(sweep().as_dict()) + "\n")
+            sys.stdout.write(json.dumps(asdict(sweep())) + "\n")
             return
         with stop_on_signal() as stop:
             while not stop.requested:
