@@ -118,6 +118,7 @@ def merge_observations(survivors: dict[int, int]) -> None:
 
 
 COLUMNS: Final = ", ".join(Row._fields)
+# LATERAL and LIMIT: each row looks into the index. For a whole batch PostgreSQL would rather read the table.
 UPSERT: Final = f"""
 WITH incoming AS (
   SELECT * FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::text[], %s::numeric[], %s::text[],
@@ -128,7 +129,10 @@ judged AS (
     o.message_id AS old_message_id,
     o.id IS NULL AS is_new,
     (position(i.status in %s), i.stated_at, i.value) > (position(o.status in %s), o.stated_at, o.value) AS holds
-  FROM incoming i LEFT JOIN vitals_observation o USING (patient_id, vital, observed_at, sub_id)),
+  FROM incoming i LEFT JOIN LATERAL (
+    SELECT * FROM vitals_observation known
+    WHERE (known.patient_id, known.vital, known.observed_at, known.sub_id) =
+      (i.patient_id, i.vital, i.observed_at, i.sub_id) LIMIT 1) o ON true),
 superseded AS (
   INSERT INTO vitals_supersededobservation
     (patient_id, vital, observed_at, sub_id, value, status, stated_at, message_id)

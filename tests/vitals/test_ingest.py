@@ -2,13 +2,16 @@
 
 import itertools
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tests.builders import adt, drain, merge, oru, push
-from vitals.models import Bed, Observation, Patient, PatientIdentifier, Stay, Visit
+from vitals.models import LONG_AGO, Bed, Observation, Patient, PatientIdentifier, Stay, Visit
+from vitals.observations import Row, write
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,3 +153,16 @@ def test_the_number_of_queries_does_not_grow_with_the_merges() -> None:
         return len(captured)
 
     assert queries(range(1)) == queries(range(1, 60))
+
+
+def test_a_batch_looks_its_observations_up_however_many_are_on_file() -> None:
+    patient = Patient.objects.create(demographics_at=LONG_AGO)
+    times, is_shown = [LONG_AGO + timedelta(minutes=minute) for minute in range(6000)], True
+    rows = [Row(patient.pk, "hr", at, "", Decimal(80), "F", at, is_shown, "8867-4", "80", "", 1) for at in times]
+    write(rows[:5000])
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE vitals_observation")
+        write(rows[4500:])
+        cursor.execute("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'vitals_observation'")
+
+        assert cursor.fetchone() == (0,)
