@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from audit.models import AuditEvent
-from epicops.admin_site import ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from epicops.admin_site import IntroducedModelAdmin, ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
 
 M = TypeVar("M", bound=Model)
 
@@ -34,7 +34,7 @@ class AuditEventAdmin(ReadOnlyModelAdmin[AuditEvent]):
         return timestamp(event.recorded_at)
 
 
-class AuditedModelAdmin(admin.ModelAdmin[M]):
+class AuditedModelAdmin(IntroducedModelAdmin[M]):
     """An editable page. Additions and changes become audit events with the names of the fields, not their values."""
 
     def log_addition(self, request: HttpRequest, obj: M, message: Any) -> LogEntry:

@@ -40,6 +40,7 @@ class OpsAdminSite(admin.AdminSite):
     site_header = "epicops"
     site_title = "epicops"
     index_title = "Operations"
+    index_template = "admin/operations.html"  # the pages of one app stay the stock ones
     site_url = None  # an operator's session opens no other pages
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -92,7 +93,17 @@ class QuickChangeList(ChangeList):
         return reverse(name, args=("PK",)).rsplit("PK", 1)
 
 
-class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
+class IntroducedModelAdmin(admin.ModelAdmin[M]):
+    """A list that says what it is of; the stock one asks to select a row."""
+
+    intro = ""  # how its rows come to be, for who sees them for the first time
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, "intro": self.intro, **(extra_context or {})})
+
+
+class ReadOnlyModelAdmin(IntroducedModelAdmin[M]):
     """Rows that machines write: people look, and act only through named actions."""
 
     paginator = BoundedPaginator
@@ -101,7 +112,6 @@ class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
     sortable_by = ()  # the lists are long and have an index for their own order only
     list_per_page = 50
     list_max_show_all = 50
-    intro = ""  # what the list is of, and how its rows come to be, for who sees it for the first time
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -111,10 +121,6 @@ class ReadOnlyModelAdmin(admin.ModelAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = capfirst(str(self.opts.verbose_name_plural))  # the stock one asks to select a row to view
-        return super().changelist_view(request, {"title": title, "intro": self.intro, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return QuickChangeList

@@ -238,6 +238,7 @@ if not DEBUG:
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
+FORMAT_MODULE_PATH = "epicops.formats"  # for operators: they compare times with logs
 USE_TZ = True
 EPICOPS_SHIFTS = times_of_day(env.list("SHIFTS", ["07:00", "19:00"]))  # when nurses' shifts begin
 EPICOPS_FOUR_EYES = env.bool("FOUR_EYES", False)  # edits of who a patient is, and discards of many, wait for a second

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import floatformat
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -24,9 +25,15 @@ class RuleForm(forms.ModelForm[AlertRule]):
 class AlertRuleAdmin(AuditedModelAdmin[AlertRule]):
     """Rules are switched off, never deleted: alerts refer to them."""
 
+    intro = "What deserves somebody's attention, and after how long. A rule is switched off, never deleted."
     form = RuleForm
-    list_display = ("name", "severity", "metric", "label", "comparison", "threshold", "window", "hold", "is_active")
+    list_display = ("name", "severity", "metric", "label", "condition", "is_active")
     list_filter = ("is_active", "severity")
+
+    @admin.display(description="when")
+    def condition(self, rule: AlertRule) -> str:
+        growth = f" within {rule.window} s" if rule.window else ""
+        return f"{rule.get_comparison_display()} {floatformat(rule.threshold, '-2g')}{growth}, for {rule.hold} s"
 
 
 class StateFilter(NamedDefaultFilter):
@@ -46,7 +53,7 @@ class StateFilter(NamedDefaultFilter):
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyModelAdmin[Alert]):
     intro = "What deserves attention now, or did. Acknowledge one so that others know that somebody is on it."
-    list_display = ("state", "rule", "label", "value", "began", "ended", "acknowledged_by")
+    list_display = ("state", "rule", "label", "measured", "began", "ended", "acknowledged_by")
     list_display_links = None
     list_filter = (StateFilter, "rule__severity")
     list_select_related = ("rule", "acknowledged_by")
@@ -77,6 +84,10 @@ class AlertAdmin(ReadOnlyModelAdmin[Alert]):
         if alert.acknowledged_by_id:
             return badge("assigned", "Acknowledged")
         return badge("down" if alert.rule.severity == AlertRule.Severity.CRITICAL else "open", alert.rule.severity)
+
+    @admin.display(description="value")
+    def measured(self, alert: Alert) -> str:
+        return floatformat(alert.value, "-2g")
 
     @admin.display(description="since")
     def began(self, alert: Alert) -> SafeString | str:

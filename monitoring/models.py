@@ -104,4 +104,5 @@ class Alert(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.label}" if self.label else str(self.rule)
+        is_told_by_rule = not self.label or self.label == self.rule.label
+        return str(self.rule) if is_told_by_rule else f"{self.rule}: {self.label}"

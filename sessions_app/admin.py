@@ -19,6 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
 from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
+from epicops.portal import DOORS
 from sessions_app import break_glass
 from sessions_app.admin_filters import (
     DepartmentFilter,
@@ -102,7 +103,8 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
             ended = end_sessions(self.chosen(which), "admin", actor=operator(request), request=request)
             self.message_user(request, f"{len(ended)} sessions ended.", messages.SUCCESS)
             return redirect("admin:sessions_app_sessionrecord_changelist")
-        context = {**self.admin_site.each_context(request), "title": "End sessions", "phrase": EVERYBODY, **which}
+        shown = {"title": "End sessions", "phrase": EVERYBODY, "portals": list(DOORS)}
+        context = {**self.admin_site.each_context(request), **shown, **which}
         return TemplateResponse(request, "admin/sessions_app/end_all.html", context)
 
     @staticmethod

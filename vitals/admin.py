@@ -40,6 +40,7 @@ def record_look(request: HttpRequest, code: str, **about: Any) -> None:
 class UnitAdmin(AuditedModelAdmin[Unit]):
     """Messages create wards; operators name them and say who works there, which is who sees its patients."""
 
+    intro = "Wards, as messages name them. Who is on the staff of one sees its patients."
     list_display = ("code", "facility", "name")
     fields = ("facility", "code", "name", "staff")
     readonly_fields = ("facility", "code")
@@ -51,6 +52,7 @@ class UnitAdmin(AuditedModelAdmin[Unit]):
 
 @admin.register(Bed)
 class BedAdmin(ReadOnlyModelAdmin[Bed]):
+    intro = "Beds, as messages name them; each has what is in the cache for it now."
     list_display = ("key", "unit", "room", "label")
     list_filter = ("unit",)
     list_select_related = ("unit",)
@@ -62,6 +64,7 @@ class PatientAdmin(ReadOnlyModelAdmin[Patient]):
     """The list shows our own numbers; names and identifiers are on the detail page, and each look is audited."""
 
     ordering = ("-id",)
+    intro = "By our own numbers. A name is on the patient's page, and opening it is on record."
     list_display = ("number", "bed", "updated")
     fields = ("family_name", "given_name", "birth_date", "sex", "identifiers", "demographics_at")
     readonly_fields = ("identifiers",)
@@ -95,6 +98,7 @@ class PatientAdmin(ReadOnlyModelAdmin[Patient]):
 @admin.register(Stay)
 class StayAdmin(ReadOnlyModelAdmin[Stay]):
     ordering = ("-id",)
+    intro = "Who was in which bed, derived from the movements of each visit."
     list_display = ("bed", "visit_number", "from_time", "to_time", "is_inferred", "is_disputed")
     list_filter = ("bed__unit", "is_inferred", "is_disputed")
     list_select_related = ("bed",)
@@ -115,6 +119,7 @@ class StayAdmin(ReadOnlyModelAdmin[Stay]):
 @admin.register(Observation)
 class ObservationAdmin(ReadOnlyModelAdmin[Observation]):
     ordering = ("-id",)
+    intro = "Every value that was sent, withdrawn and implausible ones too. Looking at this list is on record."
     list_display = ("observed", "patient_number", "vital", "value", "status", "is_shown", "sent_code", "sent_value")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Observation]:
@@ -144,6 +149,7 @@ class ObservationAdmin(ReadOnlyModelAdmin[Observation]):
 class CodeMappingAdmin(AuditedModelAdmin[CodeMapping]):
     """Local codes of senders. A change holds from the worker's next batch on; replay what came before."""
 
+    intro = "What senders' own codes mean. It holds from the worker's next batch on; replay what came before."
     list_display = ("code", "system", "vital", "unit")
     list_filter = ("vital",)
 
@@ -159,6 +165,7 @@ class CodeMappingAdmin(AuditedModelAdmin[CodeMapping]):
 class UnmappedCodeAdmin(ReadOnlyModelAdmin[UnmappedCode]):
     """Codes nobody has mapped yet, the most frequent first; each with the way to map it."""
 
+    intro = "Codes of senders that nobody has mapped to a vital sign yet, the most frequent first."
     ordering = ("-count",)
     list_display = ("code", "system", "label", "count", "seen", "to_map")
 
@@ -180,6 +187,7 @@ class UnmappedCodeAdmin(ReadOnlyModelAdmin[UnmappedCode]):
 class AssignmentAdmin(AuditedModelAdmin[Assignment]):
     """Who looks after whom. An assignment is ended, never removed: it is part of the record."""
 
+    intro = "Who looks after whom. Charge nurses plan it in Hyperspace; an assignment is ended, never removed."
     list_display = ("id", "nurse", "patient", "from_at", "to_at")
     list_select_related = ("nurse", "patient")
     raw_id_fields = ("patient",)
@@ -197,6 +205,7 @@ class AssignmentAdmin(AuditedModelAdmin[Assignment]):
 class OxygenTargetAdmin(AuditedModelAdmin[OxygenTarget]):
     """Decisions on NEWS2's SpO2 scale: who decided and when is written by itself, and a new one replaces the last."""
 
+    intro = "Which of NEWS2's two SpO2 scales a clinician decided on. A new decision replaces the last."
     list_display = ("patient", "scale", "decided_by", "decided_at")
     list_select_related = ("patient", "decided_by")
     fields = ("patient", "scale")

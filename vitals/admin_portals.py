@@ -13,6 +13,7 @@ from vitals.portals import PatientAccount, WallDisplay, hash_of, new_code
 class PatientAccountAdmin(AuditedModelAdmin[PatientAccount]):
     """Whose record a MyChart login opens. Make sure of the person before; an account is disabled, never handed on."""
 
+    intro = "Whose record a MyChart login opens. An account is disabled, never handed on."
     list_display = ("user", "patient")
     list_select_related = ("user", "patient")
     raw_id_fields = ("user", "patient")
@@ -25,6 +26,7 @@ class PatientAccountAdmin(AuditedModelAdmin[PatientAccount]):
 class WallDisplayAdmin(AuditedModelAdmin[WallDisplay]):
     """Screens that show a ward to whoever stands before them. The code appears once, when a display is added."""
 
+    intro = "Screens that show a ward to whoever stands before them. The code of one is shown when it is added."
     list_display = ("id", "unit", "place", "is_revoked")
     list_select_related = ("unit",)
 

@@ -125,6 +125,7 @@ class DeadLetterAdmin(ActsOnLetters, MessageListAdmin[DeadLetter]):
             "revisions": (shown := revisions(request, obj.message)),
             "may_decide": bool(shown) and request.user.has_perms(EDIT) and shown[0][0].may_be_decided_by(request.user),
             "may_discard": is_open and self.has_discard_permission(request),
+            "next_open": DeadLetter.objects.filter(state=DeadLetter.State.OPEN, pk__lt=obj.pk).only("pk").first(),
         }
 
     @admin.display(description="failed at")

@@ -208,6 +208,15 @@ def test_every_dead_letter_can_be_opened(operator: Client, raw: bytes) -> None:
     assert len(page(operator, change_url(DeadLetter.objects.get()))) < 1_000_000
 
 
+def test_a_letters_page_leads_to_the_next_one_that_is_open(operator: Client) -> None:
+    deliver(*(adt("A01", mrn, bed="") for mrn in ("1", "2", "3")))
+    older, discarded, newer = DeadLetter.objects.order_by("pk")
+    DeadLetter.objects.filter(pk=discarded.pk).update(state=DeadLetter.State.DISCARDED)
+
+    assert f'href="{change_url(older)}">Next open letter' in page(operator, change_url(newer))
+    assert "Next open letter" not in page(operator, change_url(older))
+
+
 def test_dead_letters_that_wait_are_listed_and_the_others_are_one_link_away(operator: Client) -> None:
     deliver(NO_BED, adt("A01", "2", bed=""))
     settled = DeadLetter.objects.earliest("pk")

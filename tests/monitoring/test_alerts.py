@@ -194,3 +194,11 @@ def test_the_first_rules_are_about_metrics_there_are_and_are_documented() -> Non
 
     assert not [rule for rule in rules if rule[2] not in METRICS]
     assert not [rule[0] for rule in rules if rule[0] not in page]
+
+
+def test_an_alert_names_what_it_is_about_where_its_rule_does_not() -> None:
+    for_each = AlertRule(name="Feed silent")
+    for_one = AlertRule(name="Dead letters", label="dead")
+
+    assert str(Alert(rule=for_each, label="LAB @ NORTH")) == "Feed silent: LAB @ NORTH"
+    assert str(Alert(rule=for_one, label="dead")) == "Dead letters"

@@ -280,3 +280,11 @@ def test_promtool_accepts_the_rules() -> None:
     rules = PROJECT / "deploy" / "prometheus" / "epicops.rules.yml"
 
     subprocess.run(["promtool", "check", "rules", rules], check=True)
+
+
+@pytest.mark.django_db
+def test_the_pages_of_one_app_are_not_the_operations_page(client: Client) -> None:
+    client.force_login(olu())
+
+    assert "data-poll" in client.get("/admin/").content.decode()
+    assert "data-poll" not in client.get("/admin/interconnect/").content.decode()
