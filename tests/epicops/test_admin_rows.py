@@ -10,9 +10,8 @@ from pytest_django.asserts import assertHTMLEqual
 
 from audit.models import AuditEvent
 from epicops.admin_menu import menu
-from sessions_app.models import BreakGlass, User
+from sessions_app.models import BreakGlass, SessionRecord, User
 from tests import factories, operators
-from vitals.models import Bed
 
 pytestmark = pytest.mark.django_db
 
@@ -50,9 +49,9 @@ def test_a_list_has_the_rows_of_the_stock_tag(hospital: None, client: Client, ad
 
 
 def test_a_row_in_a_pop_up_can_be_chosen(hospital: None, client: Client) -> None:
-    page = client.get("/admin/vitals/bed/?_popup=1").content.decode()
+    page = client.get(f"{SESSIONS}?_popup=1").content.decode()
 
-    assert f'data-popup-opener="{Bed.objects.get().pk}"' in page
+    assert f'data-popup-opener="{SessionRecord.objects.get(portal="Hyperspace").pk}"' in page
 
 
 @pytest.mark.parametrize("make", [operators.root, operators.olu])
