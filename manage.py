@@ -9,9 +9,16 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epicops.settings")
     gc.disable()  # what starting makes is there to stay: looking for garbage takes an eighth of it (epicops/apps.py)
-    from django.core.management import execute_from_command_line  # noqa: PLC0415  settings come first
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415  settings come first
+    from django.core.management import execute_from_command_line  # noqa: PLC0415
+    from environs import EnvError  # noqa: PLC0415
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, EnvError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"manage.py: {error}")
 
 
 if __name__ == "__main__":

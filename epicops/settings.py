@@ -5,16 +5,13 @@ value stops the process with a message that names the variable and never its val
 """
 
 import logging
-import os
-from datetime import time, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
-from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError
-from psycopg.conninfo import conninfo_to_dict
 
 from epicops import page_sources
+from epicops.environment import database, env, optional_secret, redis_url, secret, times_of_day
 from epicops.logs import logging_config
 from epicops.mail import mail_settings
 
@@ -22,52 +19,12 @@ django_stubs_ext.monkeypatch()  # lets class bases name their model: ModelAdmin[
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = Env(prefix="EPICOPS_")
-
-
-def secret(name: str) -> str:
-    """Return EPICOPS_<name>, or the content of the file named by EPICOPS_<name>_FILE."""
-    try:
-        if (path := env.path(f"{name}_FILE", None)) is not None:
-            return path.read_text().strip()
-        return env.str(name, validate=bool)
-    except (EnvError, OSError) as error:
-        raise ImproperlyConfigured(f"EPICOPS_{name} (or EPICOPS_{name}_FILE) is missing or unreadable") from error
-
-
-def optional_secret(name: str) -> str:
-    """Return the secret, or an empty string when neither of its variables is set."""
-    return secret(name) if {f"EPICOPS_{name}", f"EPICOPS_{name}_FILE"} & os.environ.keys() else ""
-
-
-def database(url: str) -> dict[str, object]:
-    """Translate a libpq URL or connection string into Django's DATABASES entry."""
-    parts = conninfo_to_dict(url)
-    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    entry = {key: str(parts.pop(part, "") or "") for key, part in names.items()}
-    keepalives = {"connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        **entry,
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**keepalives, "application_name": "epicops", **parts},
-    }
-
-
-def times_of_day(texts: list[str]) -> list[time]:
-    try:
-        return [time.fromisoformat(text) for text in texts] or [time.min]
-    except ValueError:
-        raise ImproperlyConfigured("EPICOPS_SHIFTS: write times of day as 07:00,19:00") from None
-
-
 SECRET_KEY = secret("SECRET_KEY")
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
-DATABASES = {"default": database(secret("DATABASE_URL"))}
+DATABASES = {"default": database("DATABASE_URL")}
 # The session registry's own connection to the same database: its writes are not part of anybody's transaction.
 DATABASES["sessions"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -75,9 +32,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EPICOPS_SEALING_KEYS = optional_secret("SEALING_KEYS")
 EPICOPS_ENCRYPTED_VOLUME = env.bool("ENCRYPTED_VOLUME", False)  # what is on the servers' disks is encrypted there
 
-EPICOPS_REDIS_SESSIONS_URL = secret("REDIS_SESSIONS_URL")
-EPICOPS_REDIS_QUEUE_URL = secret("REDIS_QUEUE_URL")
-EPICOPS_REDIS_CACHE_URL = secret("REDIS_CACHE_URL")
+EPICOPS_REDIS_SESSIONS_URL = redis_url("REDIS_SESSIONS_URL")
+EPICOPS_REDIS_QUEUE_URL = redis_url("REDIS_QUEUE_URL")
+EPICOPS_REDIS_CACHE_URL = redis_url("REDIS_CACHE_URL")
 EPICOPS_QUEUE_REPLICAS = env.int("QUEUE_REPLICAS", 0)  # that confirm a message before it is acknowledged
 
 # Made once and kept: rows of the audit trail can only be verified with the key they were written with.
@@ -240,7 +197,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
 FORMAT_MODULE_PATH = "epicops.formats"  # for operators: they compare times with logs
 USE_TZ = True
-EPICOPS_SHIFTS = times_of_day(env.list("SHIFTS", ["07:00", "19:00"]))  # when nurses' shifts begin
+EPICOPS_SHIFTS = times_of_day("SHIFTS", ["07:00", "19:00"])  # when nurses' shifts begin
 EPICOPS_FOUR_EYES = env.bool("FOUR_EYES", False)  # edits of who a patient is, and discards of many, wait for a second
 EPICOPS_PROCESSING_IDS: list[str] = env.list("PROCESSING_IDS", ["P", ""])  # MSH-11; "" is a sender that leaves it out
 EPICOPS_PATIENT_AUTHORITIES: list[str] = env.list("PATIENT_AUTHORITIES", [])  # PID-3.4, the most trusted first

@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
 
+from epicops.away import away
 from epicops.redis_client import Redis
 from epicops.redis_shards import is_spread, shards
 from epicops.redis_url import parse
@@ -72,7 +73,7 @@ def of_postgresql() -> Iterator[Finding]:
         yield Finding(AUDIT, "every audit row has its month's partition", not strays, "run run_monitor all the time")
         yield Finding(MESSAGES, "all migrations are applied", is_migrated(), "run manage.py migrate")
     except DatabaseError as error:
-        yield Finding(MESSAGES, "PostgreSQL answers", is_kept=False, why=type(error).__name__)
+        yield Finding(MESSAGES, "PostgreSQL answers", is_kept=False, why=away(error))
 
 
 def of_pooling() -> Finding:
@@ -97,7 +98,7 @@ def of_role(role: str) -> Iterator[Finding]:
             is_whole = served == str(REDIS_CLUSTER_HASH_SLOTS)
             yield Finding(AVAILABILITY, condition, is_whole, "a shard is away: docs/runbooks/redis-cluster.md")
     except (RedisError, OSError) as error:
-        yield Finding(PROMISE[role], f"Redis {role} answers", is_kept=False, why=type(error).__name__)
+        yield Finding(PROMISE[role], f"Redis {role} answers", is_kept=False, why=away(error))
 
 
 def of_server(role: str, client: Redis, name: str) -> Iterator[Finding]:

@@ -56,7 +56,11 @@ def test_modules_and_functions_stay_short(path: Path) -> None:
 
 def test_every_variable_is_documented() -> None:
     sources = [path.read_text() for path in modules()]
-    read = {name for source in sources for name in re.findall(r"""(?:env\.\w+|secret)\(\s*f?"([A-Z_]+)""", source)}
+    read = {
+        name
+        for source in sources
+        for name in re.findall(r"""(?:env\.\w+|secret|redis_url|database|times_of_day)\(\s*f?"([A-Z_]+)""", source)
+    }
     documented = set(re.findall(r"`EPICOPS_([A-Z_]+)`", (PROJECT / "docs" / "configuration.md").read_text()))
 
     assert read == documented

@@ -21,12 +21,15 @@ from epicops.embedded.server import StackError
 from epicops.embedded.stack import Stack
 
 START_SECONDS = 60
+PORTS = range(1, 65_536)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
-    parser.add_argument("--port", type=int, default=8000, help="web pages, on 127.0.0.1 (default %(default)s)")
-    parser.add_argument("--mllp-port", type=int, default=2575, help="HL7 over MLLP, on 127.0.0.1 (default %(default)s)")
+    parser.add_argument("--port", type=tcp_port, default=8000, help="web pages, on 127.0.0.1 (default %(default)s)")
+    parser.add_argument(
+        "--mllp-port", type=tcp_port, default=2575, help="HL7 over MLLP, on 127.0.0.1 (default %(default)s)"
+    )
     parser.add_argument("--root", type=Path, default=PROJECT / "var" / "demo", help="data and logs (default var/demo)")
     parser.add_argument("--no-simulator", action="store_true", help="no simulated hospital: send your own messages")
     parser.add_argument("--credentials", action="store_true", help="print the logins of the demo and end")
@@ -42,6 +45,12 @@ def arguments() -> argparse.Namespace:
         "status 0 only when all of it is right",
     )
     return parser.parse_args()
+
+
+def tcp_port(text: str) -> int:
+    if not text.isdecimal() or int(text) not in PORTS:
+        raise argparse.ArgumentTypeError(f"write a port from {PORTS[0]} to {PORTS[-1]}")
+    return int(text)
 
 
 def main() -> int:

@@ -113,7 +113,10 @@ def socket_directory(root: Path) -> Path:
 
 def make_private(directory: Path) -> None:
     """Make `directory` one that only we can enter; raise StackError when it is somebody else's."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StackError(f"{directory} cannot be made: {error.strerror}") from error
     if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
         raise StackError(f"{directory} is not ours: remove it or choose another place")
     directory.chmod(0o700)

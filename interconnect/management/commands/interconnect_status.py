@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
+from epicops.away import away
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.status import Counts, counts
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         try:
             status = counts(queue_client())
         except (RedisError, DatabaseError) as error:
-            raise CommandError(f"A store is away: {type(error).__name__}") from error
+            raise CommandError(away(error)) from error
         if as_json:
             self.stdout.write(json.dumps(status))
         else:
@@ -45,7 +46,7 @@ class Command(BaseCommand):
                 status = counts(queue_client())
                 shown: Table | str = table(status, earlier, seconds)
             except (RedisError, DatabaseError) as error:
-                shown = f"A store is away: {type(error).__name__}"
+                shown = away(error)
             else:
                 earlier = status
             console.clear()  # nothing where the output is no terminal

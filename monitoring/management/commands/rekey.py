@@ -7,6 +7,7 @@ from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from audit.models import AuditEvent
+from epicops.away import away
 from epicops.crypto import ring
 from monitoring.sealing import PLACES, Place, rekey
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         try:
             left = sum(self._rekey(place) for place in PLACES)
         except (RedisError, DatabaseError) as error:
-            raise CommandError(f"A store is away: {type(error).__name__}; start it again later") from error
+            raise CommandError(f"{away(error)}; start it again later") from error
         if left:
             raise CommandError(f"{left} values are as they were: verify_encryption names their keys")
 

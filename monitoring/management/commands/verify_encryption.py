@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
+from epicops.away import away
 from monitoring.sealing import PLACES, vitals
 
 
@@ -22,7 +23,7 @@ class Command(BaseCommand):
             found = {place.name: Counter(place.key_id(each.value) for each in place.values()) for place in PLACES}
             found["vitals"] = Counter(vitals())
         except RedisError as error:
-            raise CommandError(f"Redis does not answer: {type(error).__name__}") from error
+            raise CommandError(away(error)) from error
         self.stdout.write(json.dumps(found))
         if any(counter["plain"] for counter in found.values()):
             sys.exit(1)

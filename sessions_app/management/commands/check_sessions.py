@@ -4,10 +4,13 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
+from epicops.away import away
 from sessions_app.agreement import differences
 from sessions_app.live import LIVE
 
@@ -19,7 +22,10 @@ class Command(BaseCommand):
         bar = ("{task.completed:,} compared", TimeElapsedColumn())
         with Progress(*bar, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("comparing", total=None)
-            found = differences(lambda number: progress.advance(task, number))
+            try:
+                found = differences(lambda number: progress.advance(task, number))
+            except (RedisError, DatabaseError) as error:
+                raise CommandError(away(error)) from error
         sys.stdout.write(json.dumps({"live": LIVE.count(), "differences": dict(found)}) + "\n")
         if found:
             sys.exit(1)

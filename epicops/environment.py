@@ -1,0 +1,63 @@
+"""Values of the environment for settings.py. A wrong one raises what names its variable and never its value."""
+
+import os
+from datetime import time
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from epicops.redis_url import parse
+
+env = Env(prefix="EPICOPS_")
+
+
+def secret(name: str) -> str:
+    """Return EPICOPS_<name>, or the content of the file named by EPICOPS_<name>_FILE."""
+    try:
+        if (path := env.path(f"{name}_FILE", None)) is not None:
+            return path.read_text().strip()
+        return env.str(name, validate=bool)
+    except (EnvError, OSError) as error:
+        raise ImproperlyConfigured(f"EPICOPS_{name} (or EPICOPS_{name}_FILE) is missing or unreadable") from error
+
+
+def optional_secret(name: str) -> str:
+    """Return the secret, or an empty string when neither of its variables is set."""
+    return secret(name) if {f"EPICOPS_{name}", f"EPICOPS_{name}_FILE"} & os.environ.keys() else ""
+
+
+def redis_url(name: str) -> str:
+    """Return the secret once it can be read as the address of a role's servers."""
+    url = secret(name)
+    try:
+        parse(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"EPICOPS_{name}: {error}") from None  # parse() never quotes the URL
+    return url
+
+
+def database(name: str) -> dict[str, object]:
+    """Translate the secret, a libpq URL or connection string, into Django's DATABASES entry."""
+    try:
+        parts = conninfo_to_dict(secret(name))
+    except ProgrammingError:  # it quotes passwords
+        raise ImproperlyConfigured(f"EPICOPS_{name}: write postgresql://USER:PASSWORD@HOST:PORT/NAME") from None
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    entry = {key: str(parts.pop(part, "") or "") for key, part in names.items()}
+    keepalives = {"connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **entry,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**keepalives, "application_name": "epicops", **parts},
+    }
+
+
+def times_of_day(name: str, default: list[str]) -> list[time]:
+    try:
+        return [time.fromisoformat(text) for text in env.list(name, default)] or [time.min]
+    except ValueError:
+        raise ImproperlyConfigured(f"EPICOPS_{name}: write times of day as 07:00,19:00") from None

@@ -1,0 +1,42 @@
+"""Wrong values of the environment stop every command with a line that names the variable and no secret."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from redis.exceptions import RedisError
+
+from epicops.away import away
+from epicops.redis_client import connect
+from tests.processes import PROJECT
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("EPICOPS_REDIS_QUEUE_URL", "http://:hunter2@127.0.0.1", "a Redis URL begins with"),
+        ("EPICOPS_DATABASE_URL", "mysql://epicops:hunter2@127.0.0.1/x", "write postgresql://"),
+        ("EPICOPS_SHIFTS", "hunter2", "write times of day as"),
+        ("EPICOPS_SESSION_LOCK", "soon", "invalid"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_its_variable(name: str, value: str, why: str) -> None:
+    command = [sys.executable, str(PROJECT / "manage.py"), "preflight"]
+
+    ended = subprocess.run(command, env=os.environ | {name: value}, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert name in ended.stderr
+    assert why in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
+def test_a_server_that_cannot_be_reached_is_named_with_its_address() -> None:
+    with pytest.raises(RedisError) as refused:
+        connect("redis://:hunter2@127.0.0.1:1", timeout=1).ping()
+
+    assert "Redis is away: " in (told := away(refused.value))
+    assert "127.0.0.1:1" in told
+    assert "hunter2" not in told
