@@ -84,7 +84,9 @@ class InboundMessage(models.Model):
     control_id = models.CharField(max_length=199, blank=True, help_text="MSH-10")
     sending_application = models.CharField(max_length=227, blank=True, help_text="MSH-3.1")
     sending_facility = models.CharField(max_length=227, blank=True, help_text="MSH-4.1")
-    patient = models.ForeignKey("vitals.Patient", models.PROTECT, null=True, related_name="messages")
+    patient = models.ForeignKey(  # no check of each row, as for observations
+        "vitals.Patient", models.PROTECT, null=True, related_name="messages", db_constraint=False
+    )
     raw = models.BinaryField(help_text="The bytes as delivered")
     sha256 = models.BinaryField(max_length=32)
     applied_at = models.DateTimeField(db_default=Now())

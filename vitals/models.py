@@ -173,7 +173,10 @@ class Observation(models.Model):
         DELETED = "D", "Deleted by the sender"
         WRONG = "W", "Of another patient"
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="observations", db_index=False)
+    # No check of each row: the transaction that writes it has found or made the patient, and none is ever deleted.
+    patient = models.ForeignKey(
+        Patient, models.PROTECT, related_name="observations", db_index=False, db_constraint=False
+    )
     vital = models.CharField(max_length=10, help_text="A name in vitals.codes.KEPT")
     value = models.DecimalField(max_digits=8, decimal_places=2)
     observed_at = models.DateTimeField(help_text="OBX-14, else OBR-7, else MSH-7")
