@@ -50,7 +50,8 @@ def next_ids(model: type[models.Model], count: int) -> list[int]:
     """Take `count` ascending ids from the table's sequence, for rows that are written by COPY."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+            # As a subquery the sequence is looked up once, not for each row.
+            "SELECT nextval((SELECT pg_get_serial_sequence(%s, 'id')::regclass)) FROM generate_series(1, %s)",
             [model._meta.db_table, count],
         )
         return [row[0] for row in cursor.fetchall()]

@@ -6,7 +6,7 @@ from django.db import connection
 
 from vitals.ingest import Effects
 
-LAST_SECONDS: Final = 5  # of its commits; a living worker writes through every `worker.BEHIND_SECONDS`
+LAST_SECONDS: Final = 10  # of its commits; a living worker writes through every `worker.BEHIND_SECONDS`
 LAST_BATCHES: Final = 500
 
 # A batch's id begins with its time. Of a merge and a swap the second patient is found by their movements.

@@ -43,7 +43,7 @@ from vitals.ingest import Effects
 logger = logging.getLogger(__name__)
 
 STOPPED_SECONDS = 0.02  # between two looks at a queue that is paused, or whose lanes have to be empty first
-BEHIND_SECONDS = 1.0  # how long cached documents may be out of date while a backlog is worked off
+BEHIND_SECONDS = 2.0  # how long cached documents may be out of date while a backlog is worked off
 REFRESH_SECONDS = 20.0  # between two renewals of the copies of where everybody is, which expire
 HOUSEKEEPING_SECONDS = 0.5  # how long a requested replay may wait; also the longest silence towards PostgreSQL
 
