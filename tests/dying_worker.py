@@ -78,9 +78,7 @@ def main(point: str, server: str = "") -> None:
     batch = 500
     if point == "reading the deadly message":
         die_reading()
-    elif point == "reading the deadly message ahead":
-        die_reading()
-        batch = 1
+        batch = 2
     elif server:
         die_at(point, lambda: processes.end(processes.tree(int(server)), signal.SIGKILL))
     else:

@@ -15,7 +15,7 @@ from tests.mllp import Listen, Sender, message
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 DRIBBLING, HALF_OPEN = 500, 2000
-SECONDS = 6
+SECONDS = 4
 
 
 @pytest.fixture

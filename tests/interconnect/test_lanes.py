@@ -112,14 +112,16 @@ def test_before_the_number_of_lanes_changes_they_are_worked_off() -> None:
     assert lanes.current(client) == 1
 
 
-def test_a_claim_that_was_committed_is_not_dealt_out(queue: InboundQueue, manage: Callable[..., ManageProcess]) -> None:
+def test_a_claim_that_was_committed_is_not_dealt_out(queue: InboundQueue) -> None:
     push(oru())
     claim = queue.claim(1)
     assert claim is not None
     Batch.objects.create(id=claim.id, size=1, worker="died before its acknowledgement")
 
-    assert manage("consume_interconnect", "--lanes", "2", "--drain").wait(60) == 0
-    assert not InboundMessage.objects.exists()
+    Dealer(queue, 2, lambda _queue, _claim: None).step(10)
+
+    assert lanes.are_empty(queue_client(), 2)
+    assert not queue_client().exists(keys.QUEUE, keys.INFLIGHT)
 
 
 def test_who_rested_does_not_take_the_queue_for_empty(queue: InboundQueue) -> None:
