@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from django_otp import DEVICE_ID_SESSION_KEY
@@ -201,8 +201,8 @@ def timestamp(moment: datetime | None) -> SafeString | str:
     """Return the local date and time to the second: operators compare it with logs."""
     if moment is None:
         return "-"
-    local = localtime(moment)
-    return format_html('<time datetime="{}">{}</time>', local.isoformat(), local.isoformat(" ")[:19])
+    local = localtime(moment).isoformat()
+    return mark_safe(f'<time datetime="{local}">{local[:10]} {local[11:19]}</time>')  # noqa: S308  digits and signs
 
 
 def badge(state: str, words: str) -> SafeString:

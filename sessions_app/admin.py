@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.forms import ModelForm
@@ -18,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from audit.admin import AuditedModelAdmin
 from audit.models import AuditEvent
-from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
+from epicops.admin_site import COUNT_LIMIT, ReadOnlyModelAdmin, operator, timestamp
 from epicops.portal import DOORS
 from sessions_app import break_glass
 from sessions_app.admin_filters import (
@@ -122,6 +123,12 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
         response = super().changelist_view(request, {**counts, **(extra_context or {})})
         AuditEvent.objects.record("R", "session.list", actor=operator(request), request=request)
         return response
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **options: Any) -> Paginator[Any]:
+        paginator = super().get_paginator(request, *args, **options)
+        if not request.GET:  # all that is live, which has just been counted
+            paginator.count = min(tallies(request)["portal"].total(), COUNT_LIMIT)
+        return paginator
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SessionRecord]:
         names = User.objects.filter(pk=OuterRef("user_id")).values("username")

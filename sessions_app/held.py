@@ -1,6 +1,6 @@
 """A session as a store holds it. Between stores only durations travel: their clocks are not one clock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +25,11 @@ class Held:
     since: int
     user_id: str = ""
     clear: Mapping[str, str] = field(default_factory=dict)
+
+
+def in_clear(values: Iterable[bytes | None]) -> dict[str, str]:
+    """Return what stands in clear by its name, from the values of CLEAR as Redis has them."""
+    return {name: value.decode() for name, value in zip(CLEAR, values, strict=True) if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from epicops import keys
 from epicops.redis_client import Redis
 from epicops.redis_shards import is_spread
-from sessions_app.held import CLEAR
+from sessions_app.held import CLEAR, Held, in_clear
 from sessions_app.trust import trust
 
 NOW: Final = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
@@ -140,8 +140,8 @@ def _script(text: str) -> Script:
     return trust.client.register_script(text)
 
 
-def glance(session_id: str) -> list[Any] | None:
-    """Return OPEN's answer to `look` without its status where there is nothing to do or to doubt, else None.
+def glance(session_id: str) -> Held | None:
+    """Return the session that OPEN would answer `look` with where there is nothing to do or to doubt, else None.
 
     Two plain commands in one round trip take Redis a quarter of the script's time, and most loads are polls.
     """
@@ -155,12 +155,12 @@ def glance(session_id: str) -> list[Any] | None:
         return None
     _, ver, data, *limits = values[:PLAIN]
     deadline, idle, lock, seen = map(int, limits)
-    shown = [value or b"" for value in values[PLAIN:]]
+    clear = in_clear(values[PLAIN:])
     now = int(seconds) * 1000 + int(microseconds) // 1000
     left, since = min(seen + idle, deadline) - now, now - seen
-    if left <= 0 or (0 < lock <= since and not shown[CLEAR.index("locked")]):
+    if left <= 0 or (0 < lock <= since and "locked" not in clear):
         return None
-    return [left, deadline - now, since, 0, ver, data, idle, lock, *shown]
+    return Held(int(ver), data.decode(), left, deadline - now, idle, lock, since, clear=clear)
 
 
 def _time_and(client: Redis, session_id: str) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from epicops import keys
 from epicops.bulk import chunks
 from epicops.clock import timestamp
 from sessions_app import registry, scripts
-from sessions_app.held import CLEAR, Conflict, Draft, Held
+from sessions_app.held import Conflict, Draft, Held, in_clear
 from sessions_app.ids import handle, key_hash
 from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable, trust
 
@@ -91,14 +91,15 @@ def _delete(ids: list[str]) -> None:
 
 
 def _load(session_id: str, *, touch: bool) -> Held | None:
-    reply = (None if touch else scripts.glance(session_id)) or _open(session_id, touch=touch)
+    if not touch and (held := scripts.glance(session_id)) is not None:
+        return held
+    reply = _open(session_id, touch=touch)
     if reply is None:
         return None
-    left, deadline, since, is_due, ver, data, idle, lock, *clear_values = reply
+    left, deadline, since, is_due, ver, data, idle, lock, *clear = reply
     if is_due and not _checkpoint(session_id):
         return None
-    shown = dict(zip(CLEAR, [value.decode() for value in clear_values], strict=True))
-    return Held(int(ver), data.decode(), left, deadline, int(idle), int(lock), since, clear=shown)
+    return Held(int(ver), data.decode(), left, deadline, int(idle), int(lock), since, clear=in_clear(clear))
 
 
 def _open(session_id: str, *, touch: bool) -> list[Any] | None:

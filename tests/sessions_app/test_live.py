@@ -165,7 +165,7 @@ def test_the_list_shows_handles_and_no_ids(
         theirs = factories.signed_in(Client(), User.objects.filter(username="amara").first() or factories.amara())
     client.force_login(User.objects.create_superuser("root", password=factories.PASSWORD))
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(8):
         page = client.get("/admin/sessions_app/sessionrecord/").content.decode()
 
     record = SessionRecord.objects.filter(portal="Hyperspace").latest("started_at")
@@ -173,6 +173,16 @@ def test_the_list_shows_handles_and_no_ids(
     assert "amara" in page
     assert session_id(theirs) not in page
     assert session_id(client) not in page
+
+
+@pytest.mark.parametrize(("chosen", "number"), [({}, 3), ({"portal": "Hyperspace"}, 2)])
+def test_the_list_says_how_many_it_has(client: Client, chosen: dict[str, str], number: int) -> None:
+    for name in ("amara", "ben", "cleo"):
+        theirs = factories.signed_in(Client(), factories.person(name))
+    theirs.session.flush()
+    factories.signed_in(client, User.objects.create_superuser("root"), "Operations")
+
+    assert client.get("/admin/sessions_app/sessionrecord/", chosen).context["cl"].result_count == number
 
 
 @pytest.mark.parametrize("pk", ["ab12", "a/b 1"])

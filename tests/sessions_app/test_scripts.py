@@ -8,6 +8,7 @@ from epicops import keys
 from epicops.redis_client import sessions_client
 from sessions_app import scripts
 from sessions_app.backend import SessionStore
+from sessions_app.held import Held, in_clear
 from sessions_app.trust import trust
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,7 +24,7 @@ def key() -> str:
     return keys.session(str(session.session_key))
 
 
-def glance(key: str) -> list[object] | None:
+def glance(key: str) -> Held | None:
     return scripts.glance(key.removeprefix("session:"))
 
 
@@ -33,10 +34,10 @@ def test_a_glance_says_what_the_script_says(key: str) -> None:
     seen = glance(key)
 
     assert seen is not None
-    assert seen[:3] == pytest.approx(told[:3], abs=5_000)  # time goes on
-    assert seen[3:6] == told[3:6]
-    assert seen[6:8] == list(map(int, told[6:8]))
-    assert seen[8:] == told[8:]
+    assert [seen.left, seen.deadline, seen.since] == pytest.approx(told[:3], abs=5_000)  # time goes on
+    assert [told[3], seen.ver, seen.idle, seen.lock] == list(map(int, [0, told[4], *told[6:8]]))
+    assert seen.data == told[5].decode()
+    assert seen.clear == in_clear(told[8:])
 
 
 @pytest.mark.parametrize(
