@@ -15,6 +15,7 @@ from interconnect.sample_messages import SPOILERS, not_a_number, spoil, unknown_
 from interconnect.sample_patients import VITALS
 from interconnect.simulator import Hospital, generate, places, ticking
 from interconnect.wire.mllp_client import control_id_of
+from tests.builders import drain
 from tests.processes import ManageProcess
 from vitals.demo import PAT
 from vitals.models import Stay
@@ -215,7 +216,7 @@ def test_a_fresh_run_finds_every_bed_free(manage: Callable[..., ManageProcess]) 
     for seed in ("1", "2"):
         options = ("--lpush", "--rate", "0", "--bad", "0", "--count", "300", "--seed", seed, "--fresh")
         assert manage("simulate_hospital", *options).wait() == 0
-        assert manage("consume_interconnect", "--drain").wait() == 0
+        drain()
 
     beds = list(Stay.objects.filter(to_at=None).values_list("bed", flat=True))
     assert 20 < len(beds) <= 32

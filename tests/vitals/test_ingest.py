@@ -1,6 +1,5 @@
 """What messages do to patients, stays and observations."""
 
-import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -50,20 +49,6 @@ def test_a_late_transfer_never_moves_a_patient_back() -> None:
     drain()
 
     assert current_bed() == "bed429"
-
-
-def test_arrival_order_does_not_matter() -> None:
-    messages = [adt("A01"), adt("A02", bed="428", minutes=5), adt("A02", bed="429", minutes=7), adt("A03", minutes=9)]
-
-    endings = set()
-    for number, order in enumerate(itertools.permutations(messages)):
-        mrn = f"P{number}"
-        push(*(message.replace(b"00427013", mrn.encode()) for message in order))
-        drain(size=1)
-        stays = Stay.objects.filter(visit__patient__identifiers__value=mrn)
-        endings.add(tuple(stays.values_list("bed__key", "from_at", "to_at")))
-
-    assert len(endings) == 1
 
 
 def test_the_same_message_twice_changes_nothing() -> None:
