@@ -8,7 +8,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-NOBODY: Final = "user default off resetpass resetkeys resetchannels -@all"
+# Off and without a password: nobody is this user. It has all rights because Redis 7.0 reads its append-only file as
+# `default`: without them a restart leaves out every transaction in it, and so what scripts wrote.
+NOBODY: Final = "user default off resetpass allkeys allchannels +@all"
 NOTHING: Final = "resetkeys resetchannels -@all"
 CONNECTION: Final = (
     "+ping +hello +auth +select +client|setname +client|id +client|no-evict +reset +quit "

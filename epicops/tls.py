@@ -8,35 +8,43 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 
+Files = tuple[str | None, str | None, str | None]  # CA, certificate, key
+
+_usable: dict[tuple[int, Files], ssl.SSLContext] = {}  # by protocol and files, as they were when they last fitted
+
+
 def client_context(ca: str, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
     """Return the context for connections to our servers; PEM files, read again once they have changed.
 
     The system's CAs are not trusted. Making a context costs some 20 ms, so that it is kept, not made per connection.
     """
-    return _context(ssl.PROTOCOL_TLS_CLIENT, ca, certificate, key, _stamps(ca, certificate, key))
+    return _newest(ssl.PROTOCOL_TLS_CLIENT, (ca, certificate, key))
 
 
 def server_context(certificate: str, key: str | None, client_ca: str | None) -> ssl.SSLContext:
     """Return the context for a listener; with `client_ca` it admits only clients with a certificate signed by these.
 
-    Each connection gets the files as they are then, the CAs' included. While they cannot be used, half replaced, it
-    gets the former ones.
+    Each connection gets the files as they are then, the CAs' included.
     """
-    newest = context = _context(
-        ssl.PROTOCOL_TLS_SERVER, client_ca, certificate, key, _stamps(client_ca, certificate, key)
-    )
+    files = (client_ca, certificate, key)
 
     def renew(connection: ssl.SSLObject, _name: str, _listeners: ssl.SSLContext) -> None:
-        nonlocal newest
-        try:
-            stamps = _stamps(client_ca, certificate, key)
-            newest = _context(ssl.PROTOCOL_TLS_SERVER, client_ca, certificate, key, stamps)
-        except OSError as error:  # ssl.SSLError is one
-            logger.warning("certificate not usable", extra={"error": type(error).__name__})
-        connection.context = newest
+        connection.context = _newest(ssl.PROTOCOL_TLS_SERVER, files)
 
+    context = _newest(ssl.PROTOCOL_TLS_SERVER, files)
     context.sni_callback = renew  # called for every connection, with a name or without
     return context
+
+
+def _newest(protocol: int, files: Files) -> ssl.SSLContext:
+    """Return the context of files as they are, or of the former ones while they do not fit, half replaced."""
+    try:
+        _usable[protocol, files] = _context(protocol, *files, _stamps(*files))
+    except OSError as error:  # ssl.SSLError is one
+        if (protocol, files) not in _usable:
+            raise
+        logger.warning("certificate not usable", extra={"error": type(error).__name__})
+    return _usable[protocol, files]
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,6 +1,6 @@
 """Can this deployment keep the promises of epicops? One answer per setting that a promise hangs on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
@@ -129,6 +129,10 @@ def of_persistence(role: str, client: Redis, name: str) -> Iterator[Finding]:
 
 
 def of_settings() -> Iterator[Finding]:
+    is_safe = is_verified(settings.DATABASES["default"])
+    yield Finding(
+        ENCRYPTION, "PostgreSQL is reached by verified TLS or on this host", is_safe, "use sslmode=verify-full"
+    )
     for role in ROLES:
         url: str = getattr(settings, f"EPICOPS_REDIS_{role.upper()}_URL")
         yield Finding(ENCRYPTION, f"Redis {role} is reached by TLS or on this host", is_private(url), "use rediss://")
@@ -143,3 +147,9 @@ def of_settings() -> Iterator[Finding]:
 def is_private(url: str) -> bool:
     address = parse(url)
     return address.is_tls or address.is_local
+
+
+def is_verified(database: Mapping[str, Any]) -> bool:
+    """Whether nobody can listen or stand in between; hosts are separated by commas, and one with a / is a socket."""
+    hosts = database["HOST"].split(",")
+    return database["OPTIONS"].get("sslmode") == "verify-full" or all(not host or "/" in host for host in hosts)

@@ -33,6 +33,7 @@ NEEDS = {
     "browser": (CHROMIUM, "chromium-headless-shell"),
     "redis70": ("redis-server", "redis-server"),
     "nginx": ("nginx", "nginx-light"),
+    "postgresql": (str(next(Path("/usr/lib/postgresql").glob("*/bin/postgres"), "/nowhere")), "postgresql"),
 }
 
 # Django would wrap the registry's connection, a mirror, in each test's transaction as well; in life it commits.

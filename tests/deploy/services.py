@@ -64,9 +64,8 @@ class Services:
         path = (programs, Path(binary("psql")).parent, Path(sys.executable).parent)
         self.environment = {"PATH": ":".join(map(str, (*path, os.environ["PATH"])))}
         (programs / "systemctl").write_text(SYSTEMCTL.format(root=root, units="\n".join(self._units())))
-        (programs / "sudo").write_text(f'#!/bin/bash\nexec {shlex.join(unprivileged())} "${{@:3}}"\n')  # -u postgres
-        for program in programs.iterdir():
-            program.chmod(0o755)
+        (programs / "systemctl").chmod(0o755)
+        write_sudo(programs)
 
     def start(self) -> None:
         """Make the database and a copy of it that nobody uses."""
@@ -139,6 +138,13 @@ class Services:
 
     def _redis(self) -> str:
         return f'redis() {{ redis-cli -s {shlex.quote(str(self.stack.run))}/"$2".sock "${{@:3}}"; }}\n'
+
+
+def write_sudo(folder: Path) -> None:
+    """Write a `sudo` whose `-u postgres` is the user that the tests' PostgreSQL runs as."""
+    program = folder / "sudo"
+    program.write_text(f'#!/bin/bash\nexec {shlex.join(unprivileged())} "${{@:3}}"\n')
+    program.chmod(0o755)
 
 
 def _quoted(word: str) -> str:

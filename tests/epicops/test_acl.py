@@ -128,7 +128,7 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     root = tmp_path_factory.mktemp("acl")
     (root / "users.acl").write_text(acl.render(acl.USERS, PASSWORDS))
     port = free_port()
-    config = lines({"bind": "127.0.0.1", "port": port, "save": '""', "aclfile": f'"{root}/users.acl"'})
+    config = lines({"bind": "127.0.0.1", "port": port, "appendonly": "yes", "aclfile": f'"{root}/users.acl"'})
     url = f"redis://admin:{PASSWORDS['admin']}@127.0.0.1:{port}"
     server = RedisServer("guarded", root, config, url, kind=request.param)
     server.start()
@@ -171,6 +171,16 @@ def test_what_is_forbidden_is_refused_for_real(guarded: RedisServer, user: str) 
 def test_nobody_gets_in_without_a_password(guarded: RedisServer) -> None:
     with pytest.raises(AuthenticationError):
         connect("redis://" + guarded.url.split("@")[1]).ping()
+
+
+def test_a_restarted_server_has_what_scripts_wrote(guarded: RedisServer) -> None:
+    client, pair = guarded.client(), ("patient:a:vitals", "patient:b:vitals")
+    client.eval("redis.call('SET', KEYS[1], 1); redis.call('SET', KEYS[2], 2)", 2, *pair)
+
+    guarded.stop()
+    guarded.start()
+
+    assert client.mget(pair) == [b"1", b"2"]
 
 
 def test_no_password_is_in_the_file() -> None:

@@ -143,6 +143,19 @@ def test_a_renewed_certificate_is_used_by_the_next_connection(secured: Secured) 
     assert context_of(client) is not before
 
 
+def test_while_a_certificate_is_half_replaced_the_former_one_is_used(secured: Secured) -> None:
+    client = connect(secured.url())
+    before = context_of(client)
+
+    (secured.authority.directory / "web.key").write_text("half a key")
+    client.connection_pool.disconnect()
+    assert context_of(client) is before
+
+    secured.authority.issue("web")
+    client.connection_pool.disconnect()
+    assert context_of(client) is not before
+
+
 def test_reconnecting_costs_no_new_context(secured: Secured) -> None:
     client = connect(secured.url())
     client.ping()

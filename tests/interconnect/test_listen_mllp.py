@@ -258,6 +258,19 @@ def test_a_second_signal_ends_the_process(listener: Listener) -> None:
     assert listener.process.wait(2) == -signal.SIGTERM
 
 
+def test_systemd_is_told_once_connections_are_taken(
+    manage: Callable[..., ManageProcess], process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        process_environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        port = Listener(manage).port
+
+        assert systemd.recv(200) == b"READY=1"
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
 def test_a_port_in_use_is_said_in_one_line(manage: Callable[..., ManageProcess]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = manage("listen_mllp", "--port", str(taken.getsockname()[1]))

@@ -8,8 +8,9 @@ from django.core.management import CommandError, call_command
 from django_redis import get_redis_connection
 
 from epicops.embedded.stack import Stack
+from epicops.environment import database
 from epicops.redis_client import queue_client
-from monitoring.preflight import is_private, preflight
+from monitoring.preflight import is_private, is_verified, preflight
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +75,24 @@ def test_strict_fails_where_a_promise_is_not_kept() -> None:
     assert {"promise", "condition", "is_kept", "why"} == set(answer["findings"][0])
     with pytest.raises(CommandError, match="conditions are not met"):
         call_command("preflight", strict=True, stdout=StringIO())
+
+
+@pytest.mark.parametrize(
+    ("url", "is_kept"),
+    [
+        ("postgresql://epicops@db.example/epicops?sslmode=verify-full", True),
+        ("postgresql://epicops@db.example/epicops?sslmode=require", False),
+        ("postgresql://epicops@db.example/epicops", False),
+        ("postgresql://epicops@/epicops?host=/run/postgresql", True),
+        ("host=/run/postgresql,standby.example dbname=epicops", False),
+    ],
+)
+def test_a_database_that_others_may_pose_as_is_named(
+    url: str, *, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EPICOPS_TRIED_URL", url)
+
+    assert is_verified(database("TRIED_URL")) == is_kept
 
 
 @pytest.mark.parametrize(

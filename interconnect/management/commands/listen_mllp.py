@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from epicops.breaker import Breaker
 from epicops.redis_client import queue_door_client, queue_web_client
+from epicops.systemd import notify
 from interconnect.consumer.heartbeat import EVERY, beat, leaves
 from interconnect.wire import byte_budget
 from interconnect.wire.byte_budget import ByteBudget
@@ -59,6 +60,7 @@ async def listen(listeners: Sequence[Listener], budget: ByteBudget) -> None:
     stop = stop_on_signal()
     servers = [Server(Entrance(door, each.senders), each.limits, each.tls, budget) for each in listeners]
     ports = [await start(server, each) for server, each in zip(servers, listeners, strict=True)]
+    notify("READY=1")
     program = f"listener {socket.gethostname()}:{os.getpid()}:{','.join(map(str, ports))}"
     with leaves(queue_web_client(), program):
         signs = asyncio.create_task(give_signs(program))
