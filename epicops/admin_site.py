@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from django.apps import apps
 from django.contrib import admin
@@ -26,12 +26,15 @@ from django_otp import DEVICE_ID_SESSION_KEY
 
 from epicops.admin_menu import menu
 from epicops.admin_rows import rows
+from epicops.kept import Kept
 
 M = TypeVar("M", bound=Model)
 
 PK_DIGITS = 18  # PostgreSQL has no room for all numbers of 19
 COUNT_LIMIT = 10_000  # rows; beyond it nobody pages, they filter
 SAMPLE = 2_000  # newest rows that a filter takes its choices from
+
+_app_lists: Final = Kept[tuple[frozenset[str] | None, str | None], list[Any]](60.0)
 
 
 class OpsAdminSite(admin.AdminSite):
@@ -49,7 +52,14 @@ class OpsAdminSite(admin.AdminSite):
         return super().has_permission(request) and (not has_second or DEVICE_ID_SESSION_KEY in request.session)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Return the apps in the order of INSTALLED_APPS: what operators need first comes first."""
+        """Return the apps in the order of INSTALLED_APPS: what operators need first comes first.
+
+        Who has the same permissions has the same list: it is made once, not for each page.
+        """
+        rights = None if request.user.is_superuser else frozenset(request.user.get_all_permissions())
+        return _app_lists.get((rights, app_label), lambda: self._ordered(request, app_label))
+
+    def _ordered(self, request: HttpRequest, app_label: str | None) -> list[Any]:
         order = [config.label for config in apps.get_app_configs()]
         return sorted(super().get_app_list(request, app_label), key=lambda app: order.index(app["app_label"]))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.templatetags.admin_list import items_for_result
+from django.contrib.auth.models import Permission
 from django.template.loader import render_to_string
 from django.test import Client
 from pytest_django.asserts import assertHTMLEqual
@@ -52,6 +53,18 @@ def test_a_row_in_a_pop_up_can_be_chosen(hospital: None, client: Client) -> None
     page = client.get(f"{SESSIONS}?_popup=1").content.decode()
 
     assert f'data-popup-opener="{SessionRecord.objects.get(portal="Hyperspace").pk}"' in page
+
+
+def test_everybody_has_the_menu_of_their_own_permissions(client: Client) -> None:
+    olu, people = operators.staff("olu", "view_deadletter"), "/admin/sessions_app/user/"
+    client.force_login(operators.root())
+    assert people in client.get("/admin/").content.decode()
+
+    client.force_login(olu)
+    assert people not in client.get("/admin/").content.decode()
+
+    olu.user_permissions.add(Permission.objects.get(codename="view_user"))
+    assert people in client.get("/admin/").content.decode()
 
 
 @pytest.mark.parametrize("make", [operators.root, operators.olu])
