@@ -57,7 +57,8 @@ def policy(portal: str) -> Policy:
     )
 
 
-ENDED = "Your session has ended, as it does after 30 minutes without activity. Sign in to go on where you were."
+ENDED = "Your session has ended: nothing was done for a while, or somebody ended it. Sign in to go on where you were."
+NOT_SAVED = "What you sent last was not saved."
 
 View = Callable[..., HttpResponseBase]
 
@@ -135,5 +136,5 @@ def sign_in(request: HttpRequest, portal: str = HYPERSPACE) -> HttpResponse:
         response["WWW-Authenticate"] = "Session"  # RFC 9110, 15.5.2: a 401 names a scheme
         return response
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
-        messages.info(request, ENDED)
+        messages.info(request, ENDED if request.method == "GET" else f"{ENDED} {NOT_SAVED}")
     return redirect_to_login(request.get_full_path(), door)

@@ -89,7 +89,7 @@ class BatchAdmin(ReadOnlyModelAdmin[Batch]):
         try:
             context |= _standing(request.GET.get("lane", ""))
         except RedisError:
-            context["is_redis_away"] = True
+            context["is_queue_away"] = True
         return TemplateResponse(request, "admin/interconnect/batch/flow.html", context)
 
     def order(self, request: HttpRequest) -> HttpResponse:

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from audit.models import AuditEvent
 from epicops import keys
@@ -190,3 +191,12 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_queue_that_is_away_is_not_taken_for_the_sessions_server(operator: Client, settings: Settings) -> None:
+    settings.EPICOPS_REDIS_QUEUE_URL = "redis://127.0.0.1:1"
+
+    content = operator.get(FLOW).content.decode()
+
+    assert "Redis is away: nobody can say what waits" in content
+    assert "Sessions are served from PostgreSQL" not in content

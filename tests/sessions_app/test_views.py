@@ -82,6 +82,15 @@ def test_an_ended_session_is_explained(client: Client) -> None:
     assert "Your session has ended" in response.content.decode()
 
 
+def test_a_form_that_an_ended_session_did_not_save_is_named(client: Client) -> None:
+    factories.signed_in(client, factories.amara())
+    sessions_client().delete(keys.session(session_id(client)))
+
+    response = client.post("/hyperspace/break-glass/", {"reason": "emergency"}, follow=True)
+
+    assert "What you sent last was not saved" in response.content.decode()
+
+
 def test_a_wrong_password_is_refused_and_recorded_under_the_account(client: Client) -> None:
     amara = factories.amara()
 
