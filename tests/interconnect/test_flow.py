@@ -1,7 +1,7 @@
 """The account of all messages, and what a person can do about a claim that does not move."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from audit.models import AuditEvent
 from epicops import keys
-from epicops.redis_client import queue_client
+from epicops.redis_client import queue_client, queue_web_client
 from interconnect.consumer import lanes
 from interconnect.consumer.inflight import flight, suspect
 from interconnect.consumer.queue import InboundQueue, uuid7
@@ -193,9 +193,16 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_a_queue_that_is_away_is_not_taken_for_the_sessions_server(operator: Client, settings: Settings) -> None:
+@pytest.fixture
+def _queue_is_away(settings: Settings) -> Iterator[None]:
     settings.EPICOPS_REDIS_QUEUE_URL = "redis://127.0.0.1:1"
+    queue_web_client.cache_clear()
+    yield
+    queue_web_client.cache_clear()
 
+
+@pytest.mark.usefixtures("_queue_is_away")
+def test_a_queue_that_is_away_is_not_taken_for_the_sessions_server(operator: Client) -> None:
     content = operator.get(FLOW).content.decode()
 
     assert "Redis is away: nobody can say what waits" in content
