@@ -148,14 +148,16 @@ ON CONFLICT (visit_id, occurred_at, kind, coalesce(bed_id, 0)) DO UPDATE SET
   recorded_at = excluded.recorded_at, prior_bed_id = excluded.prior_bed_id
 WHERE (excluded.recorded_at, coalesce(excluded.prior_bed_id, 0)) > (m.recorded_at, coalesce(m.prior_bed_id, 0))
 """
-# The deletion of a person (A29) ends each of the visits, those that come to be known later too.
+# The deletion of a person (A29) ends each of the visits, those that come to be known later too. LATERAL and LIMIT, here
+# and elsewhere: for many rows PostgreSQL would rather read all patients than look for each.
 MOVEMENTS = """
 SELECT visit_id, occurred_at, kind, bed_id, prior_bed_id, recorded_at, message_id
 FROM vitals_movement WHERE visit_id = ANY(%(visits)s)
 UNION ALL
 SELECT v.id, p.deleted_at, 'discharge', NULL, NULL, p.deleted_at, 0
-FROM vitals_visit v JOIN vitals_patient p ON p.id = v.patient_id
-WHERE v.id = ANY(%(visits)s) AND p.deleted_at IS NOT NULL
+FROM vitals_visit v CROSS JOIN LATERAL (
+  SELECT deleted_at FROM vitals_patient WHERE id = v.patient_id AND deleted_at IS NOT NULL LIMIT 1) p
+WHERE v.id = ANY(%(visits)s)
 """
 REWRITE_STAYS = """
 WITH derived AS (

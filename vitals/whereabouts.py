@@ -90,7 +90,8 @@ def read_presences(patient_ids: Collection[int] | None = None, bed_ids: Collecti
         cursor.execute(
             """SELECT v.patient_id, s.bed_id, b.key, u.code, b.room, u.facility, s.visit_id,
                  extract(epoch FROM s.from_at)::bigint
-               FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
+               FROM vitals_stay s
+               CROSS JOIN LATERAL (SELECT patient_id FROM vitals_visit WHERE id = s.visit_id LIMIT 1) v
                JOIN vitals_bed b ON b.id = s.bed_id JOIN vitals_unit u ON u.id = b.unit_id
                WHERE s.to_at IS NULL AND (%(all)s OR v.patient_id = ANY(%(patients)s) OR s.bed_id = ANY(%(beds)s))
                ORDER BY s.from_at DESC, s.id DESC""",
