@@ -20,8 +20,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py archive_audit 2025-10 --to /mnt/archive --by 'A. Auditor'"
         parser.add_argument("month", type=month, help="for example 2025-10; 13 months stay online")
-        parser.add_argument("--to", type=Path, required=True, metavar="DIRECTORY")
+        parser.add_argument("--to", type=Path, required=True, metavar="DIRECTORY", help="where the files go")
         parser.add_argument("--by", required=True, metavar="NAME", help="who decided it, for the record")
 
     def handle(self, *, month: date, to: Path, by: str, **options: Any) -> None:

@@ -22,6 +22,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py verify_audit --witness /mnt/witness/audit-heads.json"
         parser.add_argument(
             "--witness",
             type=Path,

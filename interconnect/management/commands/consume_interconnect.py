@@ -33,6 +33,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py consume_interconnect --strict --metrics-port 9101"
         parser.add_argument("--drain", action="store_true", help="stop when nothing is left; print one JSON line")
         parser.add_argument(
             "--batch", type=batch_size, default=MAX_BATCH, help=f"messages per transaction (default {MAX_BATCH})"

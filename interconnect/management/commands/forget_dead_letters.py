@@ -13,6 +13,7 @@ class Command(BaseCommand):
     help = "Remove the bodies of settled dead letters; the rows stay. Without --by it only counts. Not reversible."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py forget_dead_letters --older-than 90 --by susan"
         parser.add_argument("--older-than", type=int, required=True, metavar="DAYS", help="days since they failed")
         parser.add_argument("--by", help="user name of the supervisor who answers for it")
 

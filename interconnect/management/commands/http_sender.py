@@ -11,7 +11,8 @@ class Command(BaseCommand):
     help = "Give a system a token to POST messages to /interconnect/hl7 with, or take it away."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name")
+        parser.epilog = "Example: manage.py http_sender lab-north"
+        parser.add_argument("name", help="of the sender; for a known one a new token replaces the old")
         parser.add_argument("--disable", action="store_true", help="refuse this sender from now on")
 
     def handle(self, *, name: str, disable: bool, **options: Any) -> None:

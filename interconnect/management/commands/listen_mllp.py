@@ -34,6 +34,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = (
+            "Example: manage.py listen_mllp --host 0.0.0.0 --tls-cert listener.pem --tls-client-ca senders.crt"
+        )
         parser.add_argument(
             "--config",
             type=Path,

@@ -20,7 +20,8 @@ class Command(BaseCommand):
     help = "Pause the queue, a message type or a sending facility. Resume with resume_interconnect."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("scope", choices=[scope for scope, _ in Pause.NAMED_SCOPES])
+        parser.epilog = "Example: manage.py pause_interconnect type 'ORU^R01' --reason 'lab upgrade' --by susan"
+        parser.add_argument("scope", choices=[scope for scope, _ in Pause.NAMED_SCOPES], help="what waits")
         parser.add_argument("value", nargs="?", default="", help="ORU^R01, ORU, or a facility as in MSH-4.1")
         parser.add_argument("--reason", required=True, help="never patient data")
         parser.add_argument("--by", required=True, help="user name of the person who answers for it")

@@ -22,7 +22,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--older-than", type=int, required=True, metavar="DAYS")
+        parser.epilog = "Example: manage.py prune_refused --older-than 90 --by susan --dry-run"
+        parser.add_argument("--older-than", type=int, required=True, metavar="DAYS", help="days since they came")
         parser.add_argument("--by", required=True, metavar="NAME", help="user name of the person who answers for it")
         parser.add_argument("--dry-run", action="store_true", help="count what would be deleted, and end")
 

@@ -26,6 +26,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py replay_dead_letters --where 'error:missing-field age:<2h' --by susan"
         parser.add_argument("--where", help="search words as in the console, for example 'error:missing-field age:<2h'")
         parser.add_argument("--by", help="user name of the person who answers for it")
         parser.add_argument("--dry-run", action="store_true", help="count what is meant, by cause, and end")

@@ -13,7 +13,8 @@ class Command(BaseCommand):
     help = "Resume pauses by number, or list those in force. Held messages are applied before newer ones of their kind."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("number", nargs="*", type=int)
+        parser.epilog = "Example: manage.py resume_interconnect 7 --by susan"
+        parser.add_argument("number", nargs="*", type=int, help="of a pause; none lists them")
         parser.add_argument("--all", action="store_true", dest="every", help="resume everything")
         parser.add_argument("--by", help="user name of the person who answers for it")
 

@@ -29,9 +29,10 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("paths", nargs="+", type=Path, metavar="FILE")
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=2575)
+        parser.epilog = "Example: manage.py send_mllp admission.hl7 --host 10.1.2.3 --rate 20"
+        parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="or folder")
+        parser.add_argument("--host", default="127.0.0.1", help="receiver (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=2575, help="its TCP port (default: %(default)s)")
         parser.add_argument("--window", type=positive, default=1, help="unanswered messages at once (default 1)")
         parser.add_argument(
             "--rate", type=float, default=0.0, metavar="N", help="messages per second (default: no limit)"

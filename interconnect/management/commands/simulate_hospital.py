@@ -86,6 +86,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py simulate_hospital --beds 8 --count 500 --rate 0 --lpush"
         parser.add_argument("--beds", type=positive, default=32, metavar="N", help="beds, 80%% occupied (default: 32)")
         parser.add_argument(
             "--rate", type=not_negative, default=5.0, metavar="R", help="messages a second; 0: all it can (default: 5)"

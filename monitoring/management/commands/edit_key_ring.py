@@ -21,6 +21,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py edit_key_ring /etc/epicops/ring --add k002"
         parser.add_argument("file", type=Path, help="the ring, made if there is none; readable by its owner only")
         step = parser.add_mutually_exclusive_group(required=True)
         step.add_argument("--add", metavar="ID", help="four characters, such as k002")

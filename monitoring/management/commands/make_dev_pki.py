@@ -16,6 +16,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py make_dev_pki pki 127.0.0.1 redis-1.example"
         parser.add_argument("out", type=Path, help="folder for ca.crt, NAME.crt and NAME.key")
         parser.add_argument("hosts", nargs="*", help="names or addresses that clients dial")
         parser.add_argument("--days", type=int, default=90, help="validity of the certificates (default %(default)s)")

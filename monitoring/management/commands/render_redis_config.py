@@ -19,6 +19,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py render_redis_config deploy/epicops.toml rendered"
         parser.add_argument("description", type=Path, help="for example deploy/epicops.toml")
         parser.add_argument("out", type=Path, help="folder to write; private to its owner")
 

@@ -14,7 +14,8 @@ class Command(BaseCommand):
     help = "Make a replica the primary of a role without losing a write. Run it with the addresses of the user admin."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("role", choices=list(ROLES))
+        parser.epilog = "Example: manage.py switchover queue"
+        parser.add_argument("role", choices=list(ROLES), help="whose primary changes")
 
     def handle(self, *, role: str, **options: Any) -> None:
         try:

@@ -17,6 +17,7 @@ class Command(BaseCommand):
     help = "Time the same reads from PostgreSQL and from the cache, interleaved, once both return equal data."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py compare_reads bed-orm bed-local --samples 200"
         parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=", ".join(shape.name for shape in SHAPES))
         parser.add_argument("--samples", type=int, help="instead of each shape's own number; at least 2")
         parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")

@@ -10,6 +10,7 @@ class Command(BaseCommand):
     help = "Make the demo's wards, beds and people; a second run changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "Example: manage.py seed_demo --passwords passwords.json"
         parser.add_argument(
             "--passwords",
             type=Path,
