@@ -36,6 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from epicops import keys
+from epicops.embedded.stack import free_port
 from epicops.redis_client import queue_client
 from interconnect.simulator import generate
 from interconnect.wire.mllp import READ_SIZE, Frame, Framer, wrap
@@ -59,11 +60,6 @@ async def main():
         await server.serve_forever()
 asyncio.run(main())
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @contextmanager

@@ -7,9 +7,7 @@ script/with-stack benchmarks/operations.py [--quick] [--json]
 import argparse
 import json
 import os
-import statistics
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -29,6 +27,7 @@ from django.urls import reverse
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.search import median, page
 from benchmarks.search import seed as seed_messages
 from epicops import keys
 from epicops.redis_client import sessions_client
@@ -94,16 +93,12 @@ def main() -> None:
 
 def measure(client: Client, url: str) -> tuple[float, int]:
     """Return the median time in ms and the number of queries of a page."""
-    client.get(url)
+    get = page(client, url)
+    get()
     with CaptureQueriesContext(connection) as captured:
-        assert client.get(url).status_code == 200
+        get()
     queries = len(captured)  # now: the log is emptied at the next request
-    times = []
-    for _ in range(15):
-        started = time.perf_counter()
-        client.get(url)
-        times.append((time.perf_counter() - started) * 1000)
-    return round(statistics.median(times), 1), queries
+    return round(median(get, 15), 1), queries
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from pathlib import Path
 from random import Random
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -110,20 +111,18 @@ def message(number: int) -> bytes:
 
 @contextmanager
 def workers(
-    stack: Stack, environment: dict[str, str], arguments: list[list[str]]
+    environment: dict[str, str], log: IO[bytes], arguments: list[list[str]]
 ) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    log = (stack.root / "log" / "workers.log").open("ab")
-    running = [start_worker(environment, log.fileno(), *some) for some in arguments]
+    running = [start_worker(environment, log, *some) for some in arguments]
     try:
         yield running
     finally:
         for process in running:
             process.kill()
             process.wait()
-        log.close()
 
 
-def start_worker(environment: dict[str, str], log: int, *arguments: str) -> "subprocess.Popen[bytes]":
+def start_worker(environment: dict[str, str], log: IO[bytes] | int, *arguments: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, str(ROOT / "manage.py"), "consume_interconnect", "--hung-after", "5", *arguments]
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
@@ -133,10 +132,9 @@ def torture(stack: Stack, environment: dict[str, str], options: argparse.Namespa
     random = Random(options.seed)
     kills: Counter[str] = Counter()
     servers: dict[str, Server] = {"redis": stack.queue, "postgres": stack.postgres}
-    log = (stack.root / "log" / "workers.log").open("ab")
     lanes = [["--lanes", str(options.lanes), "--lane", str(lane)] for lane in range(options.lanes + 1)]
     arguments: list[list[str]] = lanes if options.lanes > 1 else [[]] * WORKERS
-    with workers(stack, environment, arguments) as running:
+    with (stack.root / "log" / "workers.log").open("ab") as log, workers(environment, log, arguments) as running:
         for _ in range(options.kills):
             time.sleep(random.uniform(*PAUSE))
             kind = random.choice(options.kill)
@@ -145,11 +143,10 @@ def torture(stack: Stack, environment: dict[str, str], options: argparse.Namespa
                 victim = random.randrange(len(running))
                 running[victim].kill()
                 running[victim].wait()
-                running[victim] = start_worker(environment, log.fileno(), *arguments[victim])
+                running[victim] = start_worker(environment, log, *arguments[victim])
             else:
                 servers[kind].kill()
                 servers[kind].start()
-    log.close()
     return kills
 
 

@@ -5,7 +5,6 @@ TORTURE_MESSAGES=20000 is the long form.
 
 import os
 import random
-import socket
 import threading
 import time
 from collections import Counter
@@ -13,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from epicops.embedded.stack import Stack
+from epicops.embedded.stack import Stack, free_port
 from interconnect.models import InboundMessage
 from interconnect.wire.inbox import InboxMessage
 from interconnect.wire.mllp_client import MLLPSender, acknowledged
@@ -47,11 +46,6 @@ class WaryThread(threading.Thread):
         if code == b"AE":
             self.postponed.add(control_id.decode())
         self._settle(answer)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def applied(name: str) -> list[str]:
