@@ -100,12 +100,16 @@ class Tier(Together):
         write_files(self.root, self.site, self.passwords)
         for server in self.servers.values():
             server.start()
-        for watcher in self.watchers.values():
-            watcher.start()
-            if self.is_fast:
-                client: Any = watcher.client()
-                client.execute_command("SENTINEL DEBUG", *FAST, "ELECTION-TIMEOUT", "1000")
+        for host in self.watchers:
+            self.watch(host)
         self.wait_until_whole()
+
+    def watch(self, host: str) -> None:
+        """Start a host's Sentinel, for the first time or again."""
+        self.watchers[host].start()
+        if self.is_fast:
+            client: Any = self.watchers[host].client()
+            client.execute_command("SENTINEL DEBUG", *FAST, "ELECTION-TIMEOUT", "1000")
 
     def stop(self) -> None:
         for server in (*self.watchers.values(), *self.servers.values()):

@@ -4,13 +4,18 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from epicops.embedded.cluster_tier import ClusterTier
 from epicops.embedded.tier import Tier
+from epicops.redis_client import connect
 from tests.deploy.console import follow
 from tests.deploy.services import Services
 from tests.mllp import Listener
@@ -23,6 +28,7 @@ OF_A_CLUSTER = RUNBOOKS[0].parent / "redis-cluster.md"
 OF_THE_TIER = [
     path for path in RUNBOOKS if path not in {*OF_SERVICES, *REHEARSALS, OF_A_CLUSTER} and "tier.sh" in path.read_text()
 ]
+UNDISTURBED = "no write fails"  # what the text of such a runbook says
 HEADINGS = ["Symptom", "Confirm", "Act", "Verify", "Undo"]
 
 
@@ -46,8 +52,47 @@ def test_a_runbook_does_what_it_says(path: Path, tier: Tier, listener_of: Callab
     text = path.read_text().replace("/etc/epicops/tls", tier.site.tls).replace("/etc/epicops", f"{tier.root}/conf")
     if "send_mllp" in text:
         text = text.replace("--port 2575", f"--port {listener_of(tier)}")
-    follow(text, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+    with all_the_while(partial(restart_sentinels, tier)), all_the_while(writer(tier) if UNDISTURBED in text else bool):
+        follow(text, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
     tier.wait_until_whole()
+
+
+@contextmanager
+def all_the_while(step: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again until the block ends; raise what it raised."""
+    done = threading.Event()
+
+    def repeat() -> None:
+        while not done.wait(0.05):
+            step()
+
+    with ThreadPoolExecutor() as pool:
+        repeated = pool.submit(repeat)
+        try:
+            yield
+        finally:
+            done.set()
+        repeated.result()
+
+
+def restart_sentinels(tier: Tier) -> None:
+    """Do what Restart=always of their unit does."""
+    for host, watcher in tier.watchers.items():
+        if not watcher.is_running:
+            tier.watch(host)
+
+
+def writer(tier: Tier) -> Callable[[], None]:
+    """Return what writes once on a connection that stays open and once on a new one, and raises if either fails."""
+    url = tier.urls("worker")["EPICOPS_REDIS_QUEUE_URL"]
+    held = connect(url, timeout=5)
+
+    def write() -> None:
+        with connect(url, timeout=5) as new:
+            for client in (held, new):
+                client.set("{interconnect:queue}:rehearsal", "written")
+
+    return write
 
 
 @pytest.fixture
