@@ -9,27 +9,20 @@ from vitals.ingest import Effects
 LAST_SECONDS: Final = 10  # of its commits; a living worker writes through every `worker.BEHIND_SECONDS`
 LAST_BATCHES: Final = 500
 
-# A batch's id begins with its time. Of a merge and a swap the second patient is found by their movements. OFFSET keeps
-# each of the subqueries a look into an index for one row, where PostgreSQL would rather read all that ever happened.
+# A batch's id begins with its time. Of a merge and a swap the second patient is found by their movements.
 TOUCHED: Final = """
 WITH last AS (SELECT id, committed_at FROM interconnect_batch ORDER BY id DESC LIMIT %(batches)s),
 message AS (
-  SELECT m.id, m.patient_id FROM last CROSS JOIN LATERAL (
-    SELECT id, patient_id FROM interconnect_inboundmessage WHERE batch_id = last.id OFFSET 0) m
+  SELECT m.id, m.patient_id FROM last JOIN interconnect_inboundmessage m ON m.batch_id = last.id
   WHERE last.committed_at > (SELECT max(committed_at) FROM last) - make_interval(secs => %(seconds)s)),
 patient AS (
   SELECT patient_id AS id FROM message WHERE patient_id IS NOT NULL
-  UNION SELECT moved.patient_id FROM message CROSS JOIN LATERAL (
-    SELECT v.patient_id FROM vitals_movement m JOIN vitals_visit v ON v.id = m.visit_id
-    WHERE m.message_id = message.id OFFSET 0) moved),
-merged AS (
-  SELECT id FROM patient
-  UNION SELECT p.id FROM patient CROSS JOIN LATERAL (
-    SELECT id FROM vitals_patient WHERE merged_into_id = patient.id OFFSET 0) p)
+  UNION SELECT v.patient_id FROM message
+    JOIN vitals_movement moved ON moved.message_id = message.id JOIN vitals_visit v ON v.id = moved.visit_id),
+merged AS (SELECT id FROM patient UNION SELECT p.id FROM vitals_patient p JOIN patient ON p.merged_into_id = patient.id)
 SELECT merged.id, array_remove(array_agg(DISTINCT moved.bed_id), NULL)
-FROM merged LEFT JOIN LATERAL (
-  SELECT m.bed_id FROM vitals_visit v JOIN vitals_movement m ON m.visit_id = v.id
-  WHERE v.patient_id = merged.id OFFSET 0) moved ON true
+FROM merged LEFT JOIN vitals_visit v ON v.patient_id = merged.id
+  LEFT JOIN vitals_movement moved ON moved.visit_id = v.id
 GROUP BY merged.id
 """
 

@@ -5,7 +5,6 @@ from typing import Final
 import pytest
 from django.db import connection, transaction
 
-from interconnect.consumer.unwritten import last_effects
 from interconnect.simulator import generate
 from tests.builders import drain, push
 from vitals.ingest import _rewrite_stays
@@ -39,7 +38,6 @@ def test_nothing_of_the_past_is_read_whole() -> None:
             cursor.execute(statement, {"past": PAST, "bed": beds[0]})
 
     with transaction.atomic(), connection.cursor() as cursor:
-        last_effects()
         read_presences(patients, beds)
         _rewrite_stays(visits)
         cursor.execute(READ_WHOLE, [PAST])
