@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 from django.test import TransactionTestCase
+from hypothesis import settings as hypothesis_settings
 from psycopg.conninfo import make_conninfo
 
 from epicops import keys
@@ -43,6 +44,10 @@ setattr(  # noqa: B010
 )
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "manage", "process_environment"}
+
+# A machine that is busy is no counterexample.
+hypothesis_settings.register_profile("epicops", deadline=None)
+hypothesis_settings.load_profile("epicops")
 
 skipped_key = pytest.StashKey[list[str]]()
 

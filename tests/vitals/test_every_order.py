@@ -97,7 +97,6 @@ def explore(messages: Sequence[bytes], done: frozenset[int], known: dict[frozens
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     phases=[Phase.generate],  # shrinking a course of seven takes many minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

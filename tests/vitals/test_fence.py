@@ -92,7 +92,7 @@ class Races(RuleBasedStateMachine):
 
 def test_no_order_of_events_serves_an_older_document() -> None:
     settings_ = settings(
-        max_examples=80, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=80, stateful_step_count=20, suppress_health_check=list(HealthCheck), database=None
     )
     run_state_machine_as_test(Races, settings=settings_)
 

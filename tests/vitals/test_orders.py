@@ -118,7 +118,7 @@ def swap(mrn: str, other: str, bed: str, minute: int) -> bytes:
     return first + b"\r" + second[second.index(b"PID|") :]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wards(), st.randoms(use_true_random=False), st.integers(1, 5))
 def test_no_copy_of_a_bed_shows_anybody_else_or_their_vitals(messages: list[bytes], random: Random, size: int) -> None:
     cache.clear()

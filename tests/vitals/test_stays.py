@@ -165,7 +165,7 @@ def courses(draw: st.DrawFn, longest: int = 7) -> list[Moved]:
     return course
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(courses(), st.randoms(use_true_random=False))
 def test_a_course_ends_the_same_in_whatever_order_it_arrives(course: list[Moved], random: Random) -> None:
     shuffled = random.sample(course, len(course))
@@ -173,7 +173,7 @@ def test_a_course_ends_the_same_in_whatever_order_it_arrives(course: list[Moved]
     assert derive_stays(shuffled) == derive_stays(course)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(courses(longest=5))
 def test_every_order_of_a_short_course_ends_the_same(course: list[Moved]) -> None:
     expected = derive_stays(course)
