@@ -1,12 +1,13 @@
 """Can this deployment keep the promises of epicops? One answer per setting that a promise hangs on."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from epicops.away import away
 from epicops.redis_client import Redis
@@ -126,6 +127,13 @@ def of_persistence(role: str, client: Redis, name: str) -> Iterator[Finding]:
     found = client.config_get(*PERSISTENCE[role])
     for setting, (wanted, why) in PERSISTENCE[role].items():
         yield Finding(PROMISE[role], f"{name} {setting} is {found[setting]}", found[setting] == wanted, why)
+    with suppress(NoPermissionError):  # only the user admin sees the others
+        default: Any = client.acl_getuser("default")
+        is_kept = "+@all" in default["categories"]
+        condition = f"{name} has the rights to read its append-only file"
+        yield Finding(
+            PROMISE[role], condition, is_kept, "as `default`, without all rights, 7.0 leaves out what scripts wrote"
+        )
 
 
 def of_settings() -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from epicops.embedded.stack import free_port
 from epicops.redis_client import connect, sessions_client, sessions_store_client
 from interconnect.models import InboundMessage
 from monitoring.health import servers
+from monitoring.preflight import of_persistence
 from sessions_app.backend import SessionStore
 from sessions_app.trust import trust
 from tests.builders import adt, oru
@@ -181,6 +182,19 @@ def test_a_restarted_server_has_what_scripts_wrote(guarded: RedisServer) -> None
     guarded.start()
 
     assert client.mget(pair) == [b"1", b"2"]
+
+
+def test_preflight_sees_the_rights_that_the_file_is_read_with(guarded: RedisServer) -> None:
+    def unkept() -> list[str]:
+        findings = of_persistence("sessions", guarded.client(), "Redis sessions")
+        return [finding.condition for finding in findings if not finding.is_kept]
+
+    assert unkept() == []
+    execute(guarded.client(), "ACL SETUSER", "default", "-@all")
+    try:
+        assert unkept() == ["Redis sessions has the rights to read its append-only file"]
+    finally:
+        execute(guarded.client(), "ACL LOAD")
 
 
 def test_no_password_is_in_the_file() -> None:
