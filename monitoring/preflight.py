@@ -124,7 +124,12 @@ def of_server(role: str, client: Redis, name: str) -> Iterator[Finding]:
 def of_persistence(role: str, client: Redis, name: str) -> Iterator[Finding]:
     if not PERSISTENCE[role]:
         return
-    found = client.config_get(*PERSISTENCE[role])
+    try:
+        found = client.config_get(*PERSISTENCE[role])
+    except NoPermissionError:  # of the users we render only admin may: a server's passwords are among its settings
+        condition = f"{name} shows its settings to this user"
+        yield Finding(PROMISE[role], condition, is_kept=False, why="run manage.py preflight as the Redis user admin")
+        return
     for setting, (wanted, why) in PERSISTENCE[role].items():
         yield Finding(PROMISE[role], f"{name} {setting} is {found[setting]}", found[setting] == wanted, why)
     with suppress(NoPermissionError):  # only the user admin sees the others

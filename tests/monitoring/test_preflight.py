@@ -59,6 +59,14 @@ def test_an_evicting_queue_is_named() -> None:
         queue_client().config_set("maxmemory-policy", "noeviction")
 
 
+def test_settings_that_this_user_may_not_read_are_not_taken_for_kept() -> None:
+    queue_client().acl_setuser("default", commands=["-config|get"])
+    try:
+        assert "Redis queue shows its settings to this user" in broken()
+    finally:
+        queue_client().acl_setuser("default", commands=["+config|get"])
+
+
 @pytest.mark.slow
 def test_a_server_that_is_away_is_a_finding_not_a_failure(stack: Stack) -> None:
     stack.queue.kill()
