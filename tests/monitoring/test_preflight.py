@@ -60,11 +60,11 @@ def test_an_evicting_queue_is_named() -> None:
 
 
 def test_settings_that_this_user_may_not_read_are_not_taken_for_kept() -> None:
-    queue_client().acl_setuser("default", commands=["-config|get"])
+    queue_client().acl_setuser("default", enabled=True, commands=["-config|get"])
     try:
         assert "Redis queue shows its settings to this user" in broken()
     finally:
-        queue_client().acl_setuser("default", commands=["+config|get"])
+        queue_client().acl_setuser("default", enabled=True, commands=["+config|get"])
 
 
 @pytest.mark.slow
