@@ -14,6 +14,17 @@ from cryptography.x509.oid import NameOID
 
 CA_DAYS = 3650
 PRIVATE = 0o600
+SIGNS = x509.KeyUsage(  # RFC 5280, 4.2.1.3; Python 3.13's clients trust no CA that does not say so
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class Authority:
             .issuer_name(subject)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(SIGNS, critical=True)
         )
         _write((self.certificate, self.key), builder.sign(key, hashes.SHA256()), key)
 
