@@ -3,18 +3,19 @@
 from typing import Any, ClassVar, cast
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from audit.models import AuditEvent
 from epicops.admin_site import BoundedPaginator, M, NamedDefaultFilter, ReadOnlyModelAdmin, operator
-from interconnect.finding.search import Holds, known_words, read
+from interconnect.finding.search import TAKES, Holds, NotUnderstood, read
 from interconnect.finding.searches import Search
 from interconnect.models import InboundMessage
 
@@ -24,12 +25,14 @@ VIEWS_OFFERED = 20
 class SearchForm(forms.Form):
     text = forms.CharField(max_length=500, label="Search")
     name = forms.CharField(max_length=60, required=False, label="Save as")
+    wrong = ""  # what of the text cannot be read
 
     def clean_text(self) -> str:
         text = str(self.cleaned_data["text"])
         try:
             read(text)
-        except ValueError as error:
+        except NotUnderstood as error:
+            self.wrong = error.part
             raise ValidationError(str(error)) from None
         return text
 
@@ -78,19 +81,17 @@ class SearchedAdmin(ReadOnlyModelAdmin[M]):
     change_list_template = "admin/interconnect/searched_list.html"
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.search))
+        view = self.admin_site.admin_view(require_http_methods(["GET", "POST"])(self.search))
         return [path("search/", view, name=f"interconnect_{self.opts.model_name}_search"), *super().get_urls()]
 
     def search(self, request: HttpRequest) -> HttpResponse:
-        """Keep what is looked for and show the list of it."""
+        """Keep what is looked for and show the list of it; ask again where it cannot be read or nothing was posted."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         listed = reverse(f"admin:interconnect_{self.opts.model_name}_changelist")
-        form = SearchForm(request.POST)
+        form = SearchForm(request.POST or None)
         if not form.is_valid():
-            for problem in form.errors.values():
-                messages.error(request, " ".join(map(str, problem)))
-            return HttpResponseRedirect(listed)
+            return self._asked_again(request, form)
         text, name, person = form.cleaned_data["text"], form.cleaned_data["name"], operator(request)
         if name:
             search, _ = Search.objects.update_or_create(name=name, defaults={"text": text, "searched_by_id": person.pk})
@@ -106,13 +107,27 @@ class SearchedAdmin(ReadOnlyModelAdmin[M]):
         )
         return HttpResponseRedirect(f"{listed}?search={search.pk}")
 
+    def _asked_again(self, request: HttpRequest, form: SearchForm) -> HttpResponse:
+        """Return what was typed, to be mended, with what is wrong with it and what each word takes."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Search",
+            "opts": self.opts,
+            "form": form,
+            "search_url": request.path,
+            "search_text": form["text"].value() or "",
+            "search_name": form["name"].value() or "",
+            "search_words": TAKES,
+        }
+        return TemplateResponse(request, "admin/interconnect/search.html", context)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(
             request,
             {
                 "search_url": reverse(f"admin:interconnect_{self.opts.model_name}_search"),
                 "search_text": searched(request),
-                "search_words": known_words(),
+                "search_words": TAKES,
                 **(extra_context or {}),
             },
         )

@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audit.models import AuditEvent
-from interconnect.finding.search import read
+from interconnect.finding.search import TAKES, read
 from interconnect.finding.searches import Search
 from interconnect.models import DeadLetter, InboundMessage, MessageTokens
 from tests.builders import adt, oru
@@ -129,21 +128,39 @@ def test_tokens_hold_no_patient_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "wrong"),
+    ("words", "wrong", "why"),
     [
-        ("PID-5:Okafor", "Not a search word: 'pid-5'"),
-        ("PID-3:", "what is looked for"),
-        ("age:2h", "like >2h"),
-        ("number:x", "digits only"),
-        ("state:gone", "No dead letter"),
-        ('"open', "No closing quotation"),
+        ("PID-5:Okafor", "pid-5:", "not a search word"),
+        ("type:ADT^A01 PID-3:", "PID-3:", "What is looked for?"),
+        ("age:2h", "2h", "like &gt;2h"),
+        ("number:x", "x", "digits only"),
+        ("state:gone", "gone", "state: cannot be gone. There are open, replaying, resolved, failed, discarded."),
+        ("status:released", "released", "status: cannot be released. There are applied, skipped, dead, held."),
+        ('"open', "", "No closing quotation"),
     ],
 )
-def test_a_search_that_cannot_be_read_says_why(operator: Client, words: str, wrong: str) -> None:
-    answer = search(operator, words)
+def test_a_search_that_cannot_be_read_keeps_what_was_typed_and_says_why(
+    operator: Client, words: str, wrong: str, why: str
+) -> None:
+    answer = search(operator, words, name="Mine")
 
-    assert wrong in " ".join(str(message) for message in get_messages(answer.wsgi_request))
+    box = (words.replace('"', "&quot;"), "Mine", wrong)
+    assert all(f'="{each}"' in answer.content.decode() for each in box)
+    assert why in answer.content.decode()
     assert not Search.objects.exists()
+
+
+def test_what_each_word_takes_can_be_read(operator: Client) -> None:
+    shown = page(operator, reverse("admin:interconnect_inboundmessage_search"))
+
+    assert all(word in shown and takes.split("<")[0] in shown for word, takes in TAKES.items() if "'" not in takes)
+
+
+@pytest.mark.parametrize("word", TAKES)
+def test_every_word_that_is_offered_can_be_looked_for(word: str) -> None:
+    values = {"status": "dead", "state": "open", "number": "1", "age": "<2h"}
+
+    assert read(f"{word}:{values.get(word, 'x')}")
 
 
 def test_a_named_search_is_a_view_for_everybody_and_can_be_changed(operator: Client) -> None:
