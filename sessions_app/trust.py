@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, RedisError
 
@@ -86,7 +86,8 @@ class Trust:
 
     def is_redis(self) -> bool:
         """Whether to ask Redis now. Costs a query where this process' knowledge is older than FENCE."""
-        if self._clock() - self._ticked_at > FENCE and self._reading.acquire(blocking=self._is_new):
+        is_new = self._ticked_at == float("-inf")
+        if self._clock() - self._ticked_at > FENCE and self._reading.acquire(blocking=is_new):
             try:
                 self.tick()
             finally:
@@ -102,10 +103,6 @@ class Trust:
         if not self.is_redis():
             self._read()
         return self.state.mode == "redis"
-
-    @property
-    def _is_new(self) -> bool:
-        return self._ticked_at == float("-inf")
 
     def tick(self) -> None:
         """Learn what the others know; in fallback, see whether Redis is back. Never raises for a store that is away."""
@@ -242,6 +239,12 @@ def watch() -> None:
     def run() -> None:
         while True:
             time.sleep(FENCE / 4)
-            trust.tick()
+            look()
 
     threading.Thread(target=run, name="sessions-watch", daemon=True).start()
+
+
+def look() -> None:
+    """Do what `watch` repeats; a connection that an outage of PostgreSQL broke is made anew, as for each request."""
+    close_old_connections()
+    trust.tick()

@@ -27,7 +27,7 @@ from sessions_app.backend import SessionStore
 from sessions_app.live import follow
 from sessions_app.models import User
 from sessions_app.registry import ALIAS
-from sessions_app.trust import FENCE, trust
+from sessions_app.trust import FENCE, look, trust
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -454,6 +454,19 @@ def test_without_postgresql_redis_answers_and_a_logout_is_recorded_later(stack: 
 
     assert not is_alive(mine)
     assert is_alive(other)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_postgresql_was_away_a_process_hears_of_the_others_again(stack: Stack) -> None:
+    look()
+    known_at = trust.state.read_at
+    stack.postgres.kill()
+    stack.postgres.start()
+
+    trust._ticked_at -= FENCE
+    look()
+
+    assert trust.state.read_at > known_at
 
 
 # Redis answers, with a refusal
