@@ -4,7 +4,7 @@ import os
 from datetime import time
 
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError
+from environs import Env
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
@@ -14,13 +14,14 @@ env = Env(prefix="EPICOPS_")
 
 
 def secret(name: str) -> str:
-    """Return EPICOPS_<name>, or the content of the file named by EPICOPS_<name>_FILE."""
+    """Return EPICOPS_<name>, or the content of the file named by EPICOPS_<name>_FILE; neither may be empty."""
     try:
-        if (path := env.path(f"{name}_FILE", None)) is not None:
-            return path.read_text().strip()
-        return env.str(name, validate=bool)
-    except (EnvError, OSError) as error:
-        raise ImproperlyConfigured(f"EPICOPS_{name} (or EPICOPS_{name}_FILE) is missing or unreadable") from error
+        path = env.path(f"{name}_FILE", None)
+        if value := path.read_text().strip() if path else env.str(name, ""):
+            return value
+    except OSError as error:
+        raise ImproperlyConfigured(f"EPICOPS_{name}_FILE cannot be read") from error
+    raise ImproperlyConfigured(f"EPICOPS_{name} (or EPICOPS_{name}_FILE) is missing or empty")
 
 
 def optional_secret(name: str) -> str:

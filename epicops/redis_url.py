@@ -9,6 +9,8 @@
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -79,13 +81,25 @@ def parse(url: str) -> Address:
 
 
 def _redis_py(url: str) -> dict[str, Any]:
-    options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    with _unquoted():
+        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
     options.pop("connection_class", None)  # ours differ
     return options
 
 
 def _node(text: str, default_port: int) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname:
+    with _unquoted():
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    if not host:
         raise ValueError("a Redis URL with several servers names each as HOST or HOST:PORT")
-    return parts.hostname, parts.port or default_port
+    return host, port or default_port
+
+
+@contextmanager
+def _unquoted() -> Iterator[None]:
+    """Say less than urllib, which takes what follows a colon for a port, and quotes it: perhaps half a password."""
+    try:
+        yield
+    except ValueError:
+        raise ValueError("a port or option cannot be read; in a password write / as %2F and # as %23") from None

@@ -16,6 +16,10 @@ from tests.processes import PROJECT
     ("name", "value", "why"),
     [
         ("EPICOPS_REDIS_QUEUE_URL", "http://:hunter2@127.0.0.1", "a Redis URL begins with"),
+        ("EPICOPS_REDIS_QUEUE_URL", "redis://:hunter2#x@127.0.0.1", "write / as %2F"),
+        ("EPICOPS_REDIS_CACHE_URL", "redis+cluster://127.0.0.1:hunter2", "a port or option"),
+        ("EPICOPS_SMTP_URL", "smtp://mail:hunter2#x@127.0.0.1", "has to be smtp://"),
+        ("EPICOPS_SEALING_KEYS_FILE", os.devnull, "missing or empty"),
         ("EPICOPS_DATABASE_URL", "mysql://epicops:hunter2@127.0.0.1/x", "write postgresql://"),
         ("EPICOPS_SHIFTS", "hunter2", "write times of day as"),
         ("EPICOPS_SESSION_LOCK", "soon", "invalid"),
