@@ -1,15 +1,20 @@
-"""What the lists of messages and of dead letters share: masked patients, a look behind the mask, exports."""
+"""What the lists of messages and of dead letters share: masked patients, a look behind the mask, exports, following."""
 
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template.response import SimpleTemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET
 
 from epicops.admin_site import M
+from epicops.passive import passive
 from interconnect.admin.export import export
 from interconnect.admin.patients import add_patient_hints, reveal
 from interconnect.admin.search import SearchedAdmin
@@ -22,6 +27,30 @@ class MessageListAdmin(SearchedAdmin[M]):
     """A list whose rows are messages, or belong to one each."""
 
     actions = ACTIONS
+
+    def get_urls(self) -> list[URLPattern]:
+        view = passive(self.admin_site.admin_view(require_GET(self.follow)))
+        return [path("follow/", view, name=f"interconnect_{self.opts.model_name}_follow"), *super().get_urls()]
+
+    def follow(self, request: HttpRequest) -> HttpResponse:
+        """Return the rows of the list with these filters as they are now, for its page to take over."""
+        page = super().changelist_view(request)
+        if isinstance(page, SimpleTemplateResponse):
+            page.template_name = "admin/interconnect/followed.html"
+        return page
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list; its first page can be followed."""
+        url = reverse(f"admin:interconnect_{self.opts.model_name}_follow")
+        followed = "" if PAGE_VAR in request.GET else f"{url}?{request.GET.urlencode()}"
+        return super().changelist_view(request, {"follow_url": followed, **(extra_context or {})})
+
+    def get_preserved_filters(self, request: HttpRequest) -> str:
+        """Return what brings somebody back from a row to this list, also where its rows are loaded anew."""
+        match = request.resolver_match
+        if match and str(match.url_name).endswith("_follow"):
+            return urlencode({"_changelist_filters": request.GET.urlencode()})
+        return super().get_preserved_filters(request)
 
     def message_of(self, row: M) -> InboundMessage:
         """Return the message of a row of the list."""

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEvent
+from epicops.passive import is_passive
 from interconnect.admin.preview import SAMPLE
 from interconnect.consumer.apply import apply_batch
 from interconnect.consumer.delivery import Delivery
@@ -86,6 +87,24 @@ def test_a_list_takes_the_same_number_of_queries_however_long_it_is(
 
     with django_assert_max_num_queries(13):
         operator.get(url)
+
+
+@pytest.mark.parametrize("url", [MESSAGES, DEAD_LETTERS])
+def test_following_a_list_is_no_activity_and_brings_its_rows_with_their_way_back(operator: Client, url: str) -> None:
+    deliver(adt("A01", "1", bed=""), adt("A02", "2", bed=""))
+    kind = "message_type" if url == MESSAGES else "message__message_type"
+
+    answer = operator.get(f"{url}follow/?{kind}=ADT%5EA02")
+
+    assert is_passive(answer.wsgi_request)
+    assert answer.content.decode().count("<tr>") == 2  # with that of the names of the columns
+    assert f"_changelist_filters={kind}%3DADT%255EA02" in answer.content.decode()
+    assert operator.post(f"{url}follow/").status_code == 405
+
+
+def test_only_the_first_page_of_a_list_is_followed(operator: Client) -> None:
+    assert 'id="follow"' in page(operator, MESSAGES)
+    assert 'id="follow"' not in page(operator, MESSAGES + "?p=2")
 
 
 def test_the_message_list_neither_reads_bodies_nor_counts_the_table(

@@ -61,6 +61,7 @@ ADDRESSES = {
     ("POST", "deadletter_replay"): ACTORS,
     ("POST", "deadletter_search"): EVERYBODY,
     ("GET", "deadletter_search"): EVERYBODY,
+    ("GET", "deadletter_follow"): EVERYBODY,
     ("GET", "deadletter_edit"): ACTORS,
     ("POST", "deadletter_discard"): ACTORS,
     ("POST", "deadletter_decide"): ACTORS,
@@ -108,6 +109,7 @@ ADDRESSES = {
     ("GET", "inboundmessage_change"): ACTORS,
     ("POST", "inboundmessage_search"): ACTORS,
     ("GET", "inboundmessage_search"): ACTORS,
+    ("GET", "inboundmessage_follow"): ACTORS,
     ("GET", "inboundmessage_add"): set[str](),
     ("GET", "inboundmessage_delete"): set[str](),
     ("GET", "inboundmessage_history"): ACTORS,
@@ -146,7 +148,7 @@ def address(name: str) -> str:
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
     if name == "pause_hold":
         return reverse("admin:interconnect_pause_hold", args=[letter.message_id])
-    has_row = not name.endswith(("_changelist", "_add", "_search", "_find", "_flow", "_order"))
+    has_row = not name.endswith(("_changelist", "_add", "_search", "_follow", "_find", "_flow", "_order"))
     return reverse(f"admin:interconnect_{name}", args=[pks[name.partition("_")[0]]] if has_row else [])
 
 
