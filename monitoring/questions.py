@@ -61,13 +61,16 @@ QUESTIONS: Final = {
     "person": Question("What this person did", "User name", lambda name: Q(actor=name)),
     "message": Question("Who opened, replayed, edited or discarded this message", "Message number", of_message),
     "exports": Question(
-        "What was exported or printed", "", lambda _: Q(code__endswith=".export") | Q(code__endswith=".print")
+        "What was exported or printed", "", lambda _: Q(code__regex=r"\.(export(-[a-z0-9]+)?|report|print)$")
     ),
+    "emergencies": Question("Who opened every ward in an emergency", "", lambda _: Q(code__startswith="break_glass.")),
     "doors": Question(
         "Who came in, who was refused, whose session was ended", "", lambda _: Q(code__startswith="session.")
     ),
     "accounts": Question(
-        "Who changed accounts, roles and settings", "", lambda _: Q(code__endswith=".change") | Q(code__endswith=".add")
+        "Who changed accounts, roles and settings",
+        "",
+        lambda _: Q(code__regex=r"\.(change|add|delete)$|^second_factor"),
     ),
     "trail": Question("Who read, exported, checked or archived this trail", "", lambda _: Q(code__startswith="audit.")),
 }

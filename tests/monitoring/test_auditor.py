@@ -76,6 +76,21 @@ def test_what_became_of_a_message_is_found_by_any_of_its_numbers(auditor: Client
     assert found == ["message.discard", "message.view", "message.dead"]
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("exports", ["message.export-csv", "message.export-hl7", "redrive.report", "board.print", "audit.export"]),
+        ("accounts", ["user.change", "user.add", "codemapping.delete", "second_factor.off"]),
+        ("emergencies", ["break_glass.open", "break_glass.refused"]),
+    ],
+)
+def test_an_answer_has_every_kind_of_event_that_was_asked_for(auditor: Client, name: str, wanted: list[str]) -> None:
+    for code in [*wanted, "message.view", "queue.pause"]:
+        AuditEvent.objects.record("E", code, actor="olu")
+
+    assert codes(auditor.get(PAGE, question(name))) == wanted[::-1]
+
+
 def test_days_bound_the_answer(auditor: Client) -> None:
     AuditEvent.objects.record("R", "bed.view", actor="amara")
     yesterday = str(timezone.localdate() - timedelta(days=1))
