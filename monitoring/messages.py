@@ -4,6 +4,7 @@ import json
 import logging
 import urllib.request
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from typing import Any, Final
 
 from django.conf import settings
@@ -39,7 +40,7 @@ def send(title: str, lines: Sequence[str], alerts: Sequence[dict[str, Any]] = ()
 def is_taken(channel: Callable[[], object]) -> bool:
     try:
         channel()
-    except (OSError, ValueError) as error:  # smtplib's errors are OSErrors
+    except (OSError, ValueError, HTTPException) as error:  # smtplib's errors are OSErrors
         logger.warning("alert not sent", extra={"error": type(error).__name__})
         return False
     return True

@@ -1,6 +1,7 @@
 """Alerts: one per incident, from its beginning to its end, told twice and acknowledged by name."""
 
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from pytest_django import Settings
 from audit.models import AuditEvent
 from epicops.mail import mail_settings
 from monitoring.alerts import Memory, look
-from monitoring.messages import Blackout, tell
+from monitoring.messages import Blackout, send, tell
 from monitoring.metrics import METRICS
 from monitoring.models import Alert, AlertRule
 from tests.operators import staff
@@ -102,6 +103,14 @@ def test_a_total_is_judged_by_its_growth_and_may_begin_anew() -> None:
     assert Alert.objects.get().value == 2
 
 
+class Mumble(socketserver.BaseRequestHandler):
+    """Answers what is no HTTP."""
+
+    def handle(self) -> None:
+        self.request.recv(1024)
+        self.request.sendall(b"220 mail.hospital.example\r\n")
+
+
 @pytest.fixture
 def hook(settings: Settings) -> Iterator[list[dict[str, object]]]:
     """A webhook's server; what it received."""
@@ -136,6 +145,15 @@ def test_a_failing_channel_floods_no_other(hook: list[dict[str, object]]) -> Non
     seen((0, DOWN), (60, DOWN), (75, DOWN), (90, DOWN))
 
     assert (len(hook), len(told())) == (1, 1)
+
+
+def test_a_webhook_that_does_not_speak_http_fails_and_ends_nothing(settings: Settings) -> None:
+    settings.EPICOPS_ALERT_EMAILS = []
+    with socketserver.TCPServer(("127.0.0.1", 0), Mumble) as server:
+        settings.EPICOPS_ALERT_WEBHOOK = f"http://127.0.0.1:{server.server_address[1]}/"
+        threading.Thread(target=server.handle_request, daemon=True).start()
+
+        assert not send("Part down", ["critical"])
 
 
 def test_without_postgresql_one_message_goes_out_and_one_when_it_is_back() -> None:
