@@ -68,9 +68,16 @@ def publish(client: Redis) -> None:
 
 
 def totals(client: Redis) -> dict[Subject, int]:
-    """Return what all processes have counted since the cache server started; raises RedisError."""
+    """Return what all processes have counted since the cache server started; raises RedisError.
+
+    What is no count of ours, but another release's perhaps, is left out.
+    """
     found: dict[Any, Any] = client.hgetall(keys.CACHE_COUNTS)
-    return {subject_of(name.decode()): int(number) for name, number in found.items()}
+    known: dict[Subject, int] = {}
+    for name, number in found.items():
+        with suppress(ValueError):
+            known[subject_of(name.decode())] = int(number)
+    return known
 
 
 def subject_of(name: str) -> Subject:

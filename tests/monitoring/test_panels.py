@@ -96,6 +96,15 @@ def test_reads_of_all_processes_make_the_hit_ratio_of_the_last_hour() -> None:
     assert sum(totals(client).values()) > 6
 
 
+def test_counts_of_another_release_hide_no_page(client: Client) -> None:
+    get_redis_connection("default").hset(keys.CACHE_COUNTS, "vitals:orbit:hit", "3")
+    client.force_login(olu())
+
+    call_command("run_monitor", once=True)
+
+    assert client.get(PANELS).status_code == 200
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_panels_link_each_number_to_its_list(client: Client) -> None:
     push(adt("A01", bed=""), adt("A01", "2", bed=""))
