@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 
+from epicops.embedded.stack import Stack
 from epicops.redis_client import Redis, queue_client
 from interconnect.consumer.ownership import owners
 from interconnect.models import DeadLetter, InboundMessage
@@ -153,3 +155,16 @@ def test_the_counts_can_be_watched(manage: Callable[..., ManageProcess]) -> None
     watching.wait_for("dead letters")
 
     assert watching.stop() == 0
+
+
+def test_who_watches_sees_that_postgresql_is_back(manage: Callable[..., ManageProcess], stack: Stack) -> None:
+    watching = manage("interconnect_status", "--watch", "0.1")
+    watching.wait_for("dead letters")
+    connections.close_all()
+
+    stack.postgres.kill()
+    watching.wait_for("PostgreSQL is away")
+    stack.postgres.start()
+
+    seen = watching.stdout.count("dead letters")
+    until(lambda: watching.stdout.count("dead letters") > seen)

@@ -5,7 +5,7 @@ import time
 from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
@@ -52,6 +52,7 @@ class Command(BaseCommand):
             console.clear()  # nothing where the output is no terminal
             console.print(shown)
             time.sleep(seconds)
+            close_old_connections()  # one that an outage broke is made anew
 
 
 def table(status: Counts, earlier: Counts | None = None, seconds: float = 1.0) -> Table:
