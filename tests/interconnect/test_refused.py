@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -39,6 +40,20 @@ def test_a_flood_of_one_peer_becomes_rows_that_count() -> None:
 
     assert RefusedFrame.objects.count() <= 130
     assert sum(RefusedFrame.objects.values_list("repeats", flat=True)) == 5000
+
+
+def test_what_could_not_be_written_counts_with_what_came_meanwhile() -> None:
+    log, again = RefusalLog(), Refusal("empty", 0, b"")
+    log.add(again, "10.0.0.9")
+
+    def away(*_: object) -> None:
+        log.add(again, "10.0.0.9")
+        raise OperationalError
+
+    with connection.execute_wrapper(away), pytest.raises(OperationalError):
+        log.flush()
+
+    assert log.flush() == 2
 
 
 def test_the_beginning_of_a_frame_is_sealed_and_its_page_opens_it(client: Client, settings: LazySettings) -> None:
