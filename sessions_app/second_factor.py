@@ -30,7 +30,7 @@ def page(request: HttpRequest) -> HttpResponse:
     person = User.objects.get(pk=operator(request).pk)
     context = {**admin.site.each_context(request), "title": "Second factor", "person": person}
     if not person.has_second_factor:
-        device, _ = TOTPDevice.objects.get_or_create(user=person, confirmed=False, defaults={"name": "authenticator"})
+        device = offered(person) or TOTPDevice.objects.create(user=person, confirmed=False, name="authenticator")
         secret = base64.b32encode(device.bin_key).decode()
         image = qrcode.make(device.config_url, image_factory=SvgPathImage).to_string(encoding="unicode")
         context |= {"secret": secret, "image": mark_safe(image)}  # noqa: S308  made here, from our own text
@@ -41,7 +41,7 @@ def page(request: HttpRequest) -> HttpResponse:
 def switch_on(request: HttpRequest) -> HttpResponse:
     """Switch it on with a code that proves the authenticator works; show the recovery codes, once."""
     person = User.objects.get(pk=operator(request).pk)
-    device = TOTPDevice.objects.filter(user=person, confirmed=False).first()
+    device = offered(person)
     if device is None or not device.verify_is_allowed()[0] or not device.verify_token(request.POST.get("token", "")):
         messages.error(request, WRONG)
         return redirect("second_factor")
@@ -72,6 +72,11 @@ def remove(request: HttpRequest, person: User) -> None:
     for device in devices_for_user(person, confirmed=None):
         device.delete()
     keep(request, person, is_on=False)
+
+
+def offered(person: User) -> TOTPDevice | None:
+    """Return the device whose secret the page shows; of two pages that were opened at once, both show the first."""
+    return TOTPDevice.objects.filter(user=person, confirmed=False).order_by("pk").first()
 
 
 def recovery_codes(person: User) -> list[str]:

@@ -87,6 +87,15 @@ def test_it_is_not_switched_on_or_off_with_a_wrong_code(client: Client) -> None:
     assert User.objects.get(pk=user.pk).has_second_factor
 
 
+def test_two_pages_opened_at_once_are_no_error(client: Client) -> None:
+    user = olu()
+    for _ in range(2):
+        TOTPDevice.objects.create(user=user, confirmed=False)
+    client.force_login(user)
+
+    assert client.get(reverse("second_factor")).status_code == 200
+
+
 def test_an_administrator_switches_it_off_for_somebody_who_lost_it(client: Client) -> None:
     user = olu()
     switched_on(client, user)
