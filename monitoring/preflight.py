@@ -68,13 +68,19 @@ def of_postgresql() -> Iterator[Finding]:
                 cursor.execute("SELECT current_setting(%s)", [name])
                 (value,) = cursor.fetchone()
                 yield Finding(MESSAGES, f"PostgreSQL {name} is {value}", value not in {"off", "local"}, why)
-            cursor.execute("SELECT EXISTS (SELECT FROM audit_events_other)")
-            (strays,) = cursor.fetchone()
         yield of_pooling()
-        yield Finding(AUDIT, "every audit row has its month's partition", not strays, "run run_monitor all the time")
-        yield Finding(MESSAGES, "all migrations are applied", is_migrated(), "run manage.py migrate")
+        yield Finding(MESSAGES, "all migrations are applied", is_ready := is_migrated(), "run manage.py migrate")
+        if is_ready:
+            yield of_partitions()
     except DatabaseError as error:
         yield Finding(MESSAGES, "PostgreSQL answers", is_kept=False, why=away(error))
+
+
+def of_partitions() -> Finding:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM audit_events_other)")
+        (strays,) = cursor.fetchone()
+    return Finding(AUDIT, "every audit row has its month's partition", not strays, "run run_monitor all the time")
 
 
 def of_pooling() -> Finding:

@@ -5,11 +5,13 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django_redis import get_redis_connection
 
 from epicops.embedded.stack import Stack
 from epicops.environment import database
 from epicops.redis_client import queue_client
+from monitoring.health import _is_migrated
 from monitoring.preflight import is_private, is_verified, preflight
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +29,17 @@ def test_the_embedded_stack_keeps_all_but_what_one_host_cannot() -> None:
     assert findings["all migrations are applied"]
     assert "Redis queue has 0 replicas" in broken()
     assert "EPICOPS_AUDIT_KEY is set" in broken()
+
+
+def test_a_database_without_tables_has_to_be_migrated_and_is_not_away() -> None:
+    _is_migrated.cache_clear()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE django_migrations, audit_events_other")
+
+    found = broken()
+
+    assert "all migrations are applied" in found
+    assert "PostgreSQL answers" not in found
 
 
 def test_a_cache_without_a_limit_is_named() -> None:
