@@ -112,6 +112,8 @@ def write_rows(path: Path, rows: Iterator[Row], streams: dict[int, AuditStream])
     parts: dict[int, Part] = {}
     with gzip.open(path, "wt", encoding="utf-8") as file:
         for row in rows:
+            if row.stream_id not in streams:
+                raise ArchiveRefused(f"the head of stream {row.stream_id} is missing")
             part = parts.get(row.stream_id) or beginning(streams[row.stream_id])
             parts[row.stream_id] = follow(part, row)
             recorded_at = row.recorded_at.astimezone(UTC).isoformat()

@@ -80,6 +80,14 @@ def test_a_month_with_a_changed_row_stays(tmp_path: Path) -> None:
     assert AuditEvent.objects.filter(recorded_at__year=2025).count() == 5
 
 
+def test_a_month_with_a_stream_whose_head_is_gone_stays(tmp_path: Path) -> None:
+    with superuser() as execute:
+        execute("DELETE FROM audit_auditstream")
+
+    with pytest.raises(CommandError, match="the head of stream"):
+        call_command("archive_audit", "2025-01", to=tmp_path, by="ada")
+
+
 def test_a_changed_archive_is_found_out(tmp_path: Path) -> None:
     archive(MONTH, tmp_path, actor="ada")
     path, manifest = tmp_path / FILE, tmp_path / "audit_events_2025_01.manifest.json"
