@@ -1,7 +1,5 @@
 """How gunicorn serves epicops; the address comes from the command line (--bind)."""
 
-import gc
-
 wsgi_app = "epicops.wsgi:application"
 worker_class = "gthread"
 workers = 2
@@ -32,4 +30,3 @@ def post_worker_init(_worker: object) -> None:
     watch()
     keep_copies()
     publish_always()
-    gc.freeze()  # what is loaded stays: collections need not walk it, which takes tens of milliseconds

@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epicops.settings")
-    gc.disable()  # what starting makes is there to stay: looking for garbage takes an eighth of it (epicops/apps.py)
+    gc.disable()  # until epicops/apps.py: what starting makes stays, and to look for garbage in it is an eighth of it
     from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415  settings come first
     from django.core.management import execute_from_command_line  # noqa: PLC0415
     from environs import EnvError  # noqa: PLC0415

@@ -11,6 +11,7 @@ parts cost by themselves: claims, reading messages, COPY of their rows.
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -46,7 +47,7 @@ from epicops.shutdown import StopFlag
 from interconnect.consumer.delivery import COLUMNS, Delivery
 from interconnect.consumer.queue import InboundQueue, uuid7
 from interconnect.consumer.worker import Worker
-from interconnect.management.commands.consume_interconnect import MAX_BATCH, tune_garbage_collection
+from interconnect.management.commands.consume_interconnect import MAX_BATCH, OBJECTS_PER_COLLECTION
 from interconnect.models import Batch, InboundMessage
 from interconnect.simulator import generate
 
@@ -212,7 +213,7 @@ def main() -> None:
     parser.add_argument("--values", type=int, choices=range(1, 7), default=2, help="of each ORU^R01 (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the JSON line only")
     options = parser.parse_args()
-    tune_garbage_collection()  # as the worker's command does
+    gc.set_threshold(OBJECTS_PER_COLLECTION)  # as the worker's command does
     rates, figures = measure(options.values, quick=options.quick)
     medians = {name: statistics.median(runs) for name, runs in rates.items()}
     serial = 1 / sum(1 / rate for name, rate in medians.items() if name.startswith("floor"))

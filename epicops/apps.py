@@ -14,5 +14,5 @@ class AdminConfig(DjangoAdminConfig):
     def ready(self) -> None:
         super().ready()
         register(at_rest, Tags.security, deploy=True)
-        gc.freeze()  # all that is loaded stays: no collection need look at it, and gunicorn's processes share it
-        gc.enable()
+        gc.freeze()  # all that is loaded stays: a collection that looks at it takes tens of milliseconds
+        gc.enable()  # manage.py has put it off

@@ -63,7 +63,7 @@ class Command(BaseCommand):
     def handle(self, *, drain: bool, batch: int, hung_after: float, **options: Any) -> None:
         if options["strict"]:  # CommandError says in words what is broken
             call_command("preflight", strict=True, promise=["No message is lost"], stdout=self.stderr)
-        tune_garbage_collection()
+        gc.set_threshold(OBJECTS_PER_COLLECTION)
         started = time.monotonic()
         tallies: dict[int, Tally] = {}
         if options["metrics_port"] is not None:
@@ -94,12 +94,6 @@ class Command(BaseCommand):
             counts = {name: done[name] for name in ("applied", "skipped", "dead", "batches", "redelivered")}
             seconds = round(time.monotonic() - started, 3)
             sys.stdout.write(json.dumps({**counts, "seconds": seconds}) + "\n")
-
-
-def tune_garbage_collection() -> None:
-    """Set this process up for batches of many objects that live for as long as their batch."""
-    gc.freeze()  # what start-up made stays: a full collection need not look at it again
-    gc.set_threshold(OBJECTS_PER_COLLECTION)
 
 
 def batch_size(text: str) -> int:
