@@ -3,10 +3,11 @@
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -20,7 +21,7 @@ from interconnect.admin.patients import add_patient_hints, reveal
 from interconnect.admin.search import SearchedAdmin
 from interconnect.models import InboundMessage
 
-ACTIONS: Final[tuple[str, ...]] = ("reveal_selected", "export_csv", "export_json", "export_hl7")
+ACTIONS: Final[tuple[str, ...]] = ("reveal_selected", "compare_selected", "export_csv", "export_json", "export_hl7")
 
 
 class MessageListAdmin(SearchedAdmin[M]):
@@ -81,6 +82,14 @@ class MessageListAdmin(SearchedAdmin[M]):
     @admin.action(description="Show the patients of selected", permissions=("reveal",))
     def reveal_selected(self, request: HttpRequest, queryset: QuerySet[M]) -> HttpResponse:
         return reveal(request, self.messages_of(queryset), back=request.get_full_path())
+
+    @admin.action(description="Compare the two selected", permissions=("reveal",))
+    def compare_selected(self, request: HttpRequest, queryset: QuerySet[M]) -> HttpResponse | None:
+        match list(self.messages_of(queryset).order_by("pk").values_list("pk", flat=True)[:3]):
+            case [earlier, later]:
+                return redirect("admin:interconnect_inboundmessage_compare", earlier, later)
+        self.message_user(request, "Two are put beside each other: select just two.", messages.WARNING)
+        return None
 
     @admin.action(description="Export selected as CSV, without bodies", permissions=("export",))
     def export_csv(self, request: HttpRequest, queryset: QuerySet[M]) -> StreamingHttpResponse:

@@ -9,15 +9,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from audit.models import AuditEvent
-from epicops.admin_site import badge, operator, timestamp
+from epicops.admin_site import badge, timestamp
 from interconnect.admin.body import body
+from interconnect.admin.compare import compare
 from interconnect.admin.filters import SenderFilter, TypeFilter
 from interconnect.admin.history import deliveries
 from interconnect.admin.holds import hold_panel
 from interconnect.admin.message_list import MessageListAdmin
+from interconnect.admin.reading import record_reading
 from interconnect.admin.search import MessagePaginator, SearchFilter
 from interconnect.admin.timeline import find, timeline
+from interconnect.consumer.duplicates import sent_before
 from interconnect.finding.mentions import mentioned
 from interconnect.models import FailureGroup, InboundMessage
 
@@ -33,6 +35,7 @@ class InboundMessageAdmin(MessageListAdmin[InboundMessage]):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
+            path("<int:pk>/compare/<int:other>/", view(compare), name="interconnect_inboundmessage_compare"),
             path("timeline/", view(find), name="interconnect_timeline_find"),
             path("timeline/<slug:kind>/<int:pk>/", view(timeline), name="interconnect_timeline"),
             *super().get_urls(),
@@ -83,19 +86,12 @@ def message_panels(request: HttpRequest, message: InboundMessage) -> dict[str, A
     panels = {"message": message, "sender": sender(message), "deliveries": deliveries(message.pk), "body": None}
     if request.user.has_perm("interconnect.view_inboundmessage"):
         letter = getattr(message, "dead_letter", None)
-        AuditEvent.objects.record(
-            AuditEvent.Action.READ,
-            "message.view",
-            actor=operator(request),
-            request=request,
-            patient_id=message.patient_id,
-            object_type="inboundmessage",
-            object_id=message.pk,
-        )
+        record_reading(request, "message.view", message.pk, message.patient_id)
         panels["timelines"] = [
             (kind.capitalize(), reverse("admin:interconnect_timeline", args=[kind, pk]))
             for kind, pk in mentioned(bytes(message.raw))
         ]
+        panels["sent_before"] = sent_before(message)
         panels |= hold_panel(request, bytes(message.raw))
         panels["body"] = body(bytes(message.raw), letter.error_path if letter else "")
     return panels

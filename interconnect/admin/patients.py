@@ -10,8 +10,7 @@ from django.db.models.functions import Substr
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from audit.models import AuditEvent
-from epicops.admin_site import operator
+from interconnect.admin.reading import record_reading
 from interconnect.finding.inspector import VISIBLE
 from interconnect.hl7.er7 import readable
 from interconnect.models import InboundMessage
@@ -57,17 +56,8 @@ def reveal(request: HttpRequest, messages: QuerySet[InboundMessage], back: str) 
     """Show the patients of the newest SHOWN of these messages; an audit event for each of them."""
     chosen = messages.order_by("-pk")[:SHOWN]
     rows = list(chosen.values_list("pk", "message_type", "patient", Substr("raw", 1, HEAD)))
-    person = operator(request)
     for pk, _, patient, _ in rows:
-        AuditEvent.objects.record(
-            AuditEvent.Action.READ,
-            "message.unmask",
-            actor=person,
-            request=request,
-            patient_id=patient,
-            object_type="inboundmessage",
-            object_id=pk,
-        )
+        record_reading(request, "message.unmask", pk, patient)
     context = {
         **admin.site.each_context(request),
         "title": "Patients of messages",

@@ -6,8 +6,7 @@ from typing import Any
 from django.db.models.functions import Length
 from django.http import HttpRequest
 
-from audit.models import AuditEvent
-from epicops.admin_site import operator
+from interconnect.admin.reading import record_reading
 from interconnect.dlq.dead_letters import as_last_edited
 from interconnect.dlq.lateness import overtaken
 from interconnect.dlq.repair import attempt
@@ -34,7 +33,8 @@ def outlook(request: HttpRequest, letters: DeadLetterQuerySet, repair: Repair | 
     is_one = len(chosen) == 1 and letters.open().count() == 1
     if not (is_one and request.user.has_perm("interconnect.view_inboundmessage")):
         return {**found, "totals": add_up(forecasts)}
-    _record(request, chosen[0])
+    message = chosen[0].message
+    record_reading(request, "message.preview", message.pk, message.patient_id)
     return {**found, "forecast": forecasts[0]}
 
 
@@ -45,15 +45,3 @@ def sample(letters: DeadLetterQuerySet) -> list[DeadLetter]:
     reached = accumulate(size for _, size in sizes)
     chosen = [pk for (pk, _), total in zip(sizes, reached, strict=True) if total <= SAMPLE_BYTES]
     return list(letters.filter(pk__in=chosen).select_related("message"))
-
-
-def _record(request: HttpRequest, letter: DeadLetter) -> None:
-    AuditEvent.objects.record(
-        AuditEvent.Action.READ,
-        "message.preview",
-        actor=operator(request),
-        request=request,
-        patient_id=letter.message.patient_id,
-        object_type="inboundmessage",
-        object_id=letter.message_id,
-    )

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 Status = InboundMessage.Status
 REASON_LENGTH: Final = 200
+CONTROL_ID_REUSED: Final = "control ID reused with other content"
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ class Delivery:
             batch_id,
             self.ordinal,
             self.status.value,
-            self.reason or ("control ID reused with other content" if self.is_control_id_reused else ""),
+            self.reason or (CONTROL_ID_REUSED if self.is_control_id_reused else ""),
             header.message_type,
             header.control_id,
             header.sending_application,

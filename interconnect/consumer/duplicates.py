@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from django.db import connection
 
 from epicops.bulk import columns_of
-from interconnect.consumer.delivery import Delivery
+from interconnect.consumer.delivery import CONTROL_ID_REUSED, Delivery
+from interconnect.models import InboundMessage
 
 FIND = """
 SELECT same.id, EXISTS (
@@ -40,6 +41,19 @@ def set_aside(deliveries: Sequence[Delivery]) -> None:
             continue
         delivery.is_control_id_reused = is_reused or any(content != delivery.sha256 for content in earlier)
         earlier[delivery.sha256] = delivery.message_id if delivery.events else 0
+
+
+def sent_before(message: InboundMessage) -> int | None:
+    """Return what a message is put beside: its original, or the last of its control ID that says something else."""
+    if message.duplicate_of_id or message.reason != CONTROL_ID_REUSED:
+        return message.duplicate_of_id
+    same = InboundMessage.objects.filter(
+        control_id=message.control_id,
+        sending_application=message.sending_application,
+        sending_facility=message.sending_facility,
+        pk__lt=message.pk,
+    )
+    return same.exclude(sha256=message.sha256).values_list("pk", flat=True).first()
 
 
 def _look_up(deliveries: Sequence[Delivery]) -> list[tuple[int | None, bool]]:

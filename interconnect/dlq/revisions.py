@@ -34,7 +34,7 @@ class Revision(SecondLook):
 def as_text(raw: bytes) -> str:
     """Return the message with one segment a line, for people to edit; ValueError where that would lose something."""
     if len(raw) > EDITABLE_BYTES:
-        raise ValueError("The message is too long to be edited here")
+        raise ValueError("The message is too long for this page")
     body = normalize(raw)
     try:
         text = body.decode(declared_codec(body) or UTF_8)

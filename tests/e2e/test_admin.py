@@ -91,6 +91,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "index": lambda: reverse("admin:index"),
     "messages": lambda: reverse("admin:interconnect_inboundmessage_changelist"),
     "message": lambda: row_url(InboundMessage.objects.filter(status="applied").latest("pk")),
+    "compare": lambda: reverse(
+        "admin:interconnect_inboundmessage_compare", args=[*InboundMessage.objects.values_list("pk", flat=True)[:2]]
+    ),
     "no text": lambda: row_url(InboundMessage.objects.get(dead_letter__error_class="not-hl7")),
     "dead letters": lambda: reverse("admin:interconnect_deadletter_changelist") + "?state=all",
     "dead letter": lambda: row_url(DeadLetter.objects.filter(error_class="missing-field").latest("pk")),

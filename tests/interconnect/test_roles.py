@@ -110,6 +110,7 @@ ADDRESSES = {
     ("POST", "inboundmessage_search"): ACTORS,
     ("GET", "inboundmessage_search"): ACTORS,
     ("GET", "inboundmessage_follow"): ACTORS,
+    ("GET", "inboundmessage_compare"): ACTORS,
     ("GET", "inboundmessage_add"): set[str](),
     ("GET", "inboundmessage_delete"): set[str](),
     ("GET", "inboundmessage_history"): ACTORS,
@@ -146,6 +147,8 @@ def address(name: str) -> str:
     pks |= {"repair": Repair.objects.get().pk, "queuerun": QueueRun.objects.get().pk}
     if name == "timeline":
         return reverse("admin:interconnect_timeline", args=["bed", Bed.objects.get().pk])
+    if name == "inboundmessage_compare":
+        return reverse(f"admin:interconnect_{name}", args=[letter.message_id, letter.message_id])
     if name == "pause_hold":
         return reverse("admin:interconnect_pause_hold", args=[letter.message_id])
     has_row = not name.endswith(("_changelist", "_add", "_search", "_follow", "_find", "_flow", "_order"))
