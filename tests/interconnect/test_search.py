@@ -14,7 +14,7 @@ from interconnect.finding.searches import Search
 from interconnect.models import DeadLetter, InboundMessage, MessageTokens
 from tests.builders import adt, oru
 from tests.interconnect.test_admin import DEAD_LETTERS, MESSAGES, deliver, page, text
-from tests.operators import olu
+from tests.operators import olu, root
 from tests.processes import ManageProcess
 
 pytestmark = pytest.mark.django_db
@@ -148,6 +148,15 @@ def test_a_search_that_cannot_be_read_keeps_what_was_typed_and_says_why(
     assert all(f'="{each}"' in answer.content.decode() for each in box)
     assert why in answer.content.decode()
     assert not Search.objects.exists()
+
+
+@pytest.mark.parametrize(("model", "number"), [("inboundmessage", 1), ("deadletter", 1), ("batch", 0), ("feed", 0)])
+def test_only_lists_of_messages_have_the_field(client: Client, model: str, number: int) -> None:
+    client.force_login(root())
+
+    shown = page(client, reverse(f"admin:interconnect_{model}_changelist"))
+
+    assert shown.count('id="hl7-search"') == number
 
 
 def test_what_each_word_takes_can_be_read(operator: Client) -> None:
