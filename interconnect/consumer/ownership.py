@@ -64,7 +64,6 @@ def owned_queue(
     """
     try:
         refuse_transaction_pooling()
-        logger.info("standing by")
         while not _try_lock(lane):
             if stop.requested:
                 yield None

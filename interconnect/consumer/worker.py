@@ -94,12 +94,13 @@ class Worker:
 
     def _run(self) -> None:
         systemd.notify("READY=1", "STATUS=standing by")
+        logger.info("standing by", extra={"worker": self.name})
         while not self._stop.requested:
             try:
                 with owned_queue(
                     self._client,
                     self._stop,
-                    on_standby=self._beat,
+                    on_standby=self._stand_by,
                     lane=self._lane,
                     hung_seconds=self._hung_seconds,
                 ) as queue:
@@ -108,6 +109,10 @@ class Worker:
                     return
             except (RedisError, OperationalError, InterfaceError, Fenced, ServerChanged) as error:
                 self._outage.wait(error)
+
+    def _stand_by(self) -> None:
+        self._beat()
+        self._outage.over("standing by")
 
     def _own(self, queue: InboundQueue) -> None:
         logger.info("queue owned", extra={"worker": self.name})
@@ -131,7 +136,7 @@ class Worker:
             self._beat()
             step = self._step(queue, guard)
             busy = step is Step.TAKEN
-            self._outage.over()
+            self._outage.over("owns the queue")
             is_due = (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS
             if is_due and self._lane == 0:
                 guard.note()

@@ -1,6 +1,5 @@
 """A shard is added to a Cluster, and the queue's slot with its lanes moves there, while senders and workers go on."""
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,8 @@ from tests.builders import adt, push
 from tests.clusters import forget, use
 from tests.load import SenderLoad
 from tests.processes import ManageProcess
+from tests.waiting import until
 
-DRAIN_SECONDS = 30.0
 PATIENTS = 7
 BACKLOG = 3000  # messages
 Manage = Callable[..., ManageProcess]
@@ -44,11 +43,11 @@ def test_the_queue_moves_to_a_new_shard_while_it_is_worked_off(
         worker = manage("consume_interconnect", "--lanes", str(lanes), "--batch", "50")
         worker.wait_for("queue owned", 60)
         with SenderLoad(patients=PATIENTS) as load:
-            wait_until(lambda: depth(queue_client())[1] > 0)
+            until(lambda: depth(queue_client())[1] > 0)
             cluster.move(keys.QUEUE, added)
             moved_with = sum(depth(queue_client()))
             load.wait_for_more(100)
-        wait_until(lambda: sum(depth(queue_client())) == 0)
+        until(lambda: sum(depth(queue_client())) == 0)
         forget()
 
     messages = [bytes(raw) for raw in InboundMessage.objects.order_by("id").values_list("raw", flat=True)]
@@ -61,10 +60,3 @@ def test_the_queue_moves_to_a_new_shard_while_it_is_worked_off(
         assert sent
         assert sent == sorted(sent)
     assert QueueRun.objects.count() == 2
-
-
-def wait_until(is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while not is_done():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -20,6 +20,7 @@ from sessions_app.trust import trust
 from tests.builders import adt, drain
 from tests.factories import bed
 from tests.load import BoardLoad, SenderLoad, SessionLoad
+from tests.waiting import until
 from vitals import fence
 from vitals.cache import read_beds
 from vitals.documents import Source
@@ -95,7 +96,7 @@ def test_a_hospital_at_work_loses_nothing_when_the_primaries_go(tier: Tier, disa
         disaster(tier)
         for load in (sender, people, board):
             load.wait_for_more()
-        until_redis_holds_sessions()
+        until(trust.is_redis, 3 * GAP)
 
     assert sender.lost(tier.primary("queue").client()) == 0
     assert people.wrong() == []
@@ -260,10 +261,3 @@ def test_boards_go_on_when_their_replicas_go(tier: Tier, replicas: list[Node], g
     assert {shown(where) for _ in range(20)} == {("78", Source.CACHE)}
 
     assert time.monotonic() - started < PAGE
-
-
-def until_redis_holds_sessions() -> None:
-    deadline = time.monotonic() + 3 * GAP
-    while not trust.is_redis():
-        assert time.monotonic() < deadline, "sessions stay in PostgreSQL"
-        time.sleep(0.05)

@@ -11,6 +11,7 @@ from epicops.redis_client import queue_client
 from interconnect.models import InboundMessage
 from tests.builders import oru, push
 from tests.processes import ManageProcess
+from tests.waiting import until
 
 Manage = Callable[..., ManageProcess]
 
@@ -26,13 +27,6 @@ def push_numbered(count: int) -> list[str]:
 
 def applied() -> list[str]:
     return list(InboundMessage.objects.order_by("id").values_list("control_id", flat=True))
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_drain_ends_with_one_json_line(manage: Manage) -> None:
@@ -54,7 +48,7 @@ def test_sigterm_ends_an_idle_worker(manage: Manage) -> None:
 def test_sigterm_in_the_middle_finishes_the_batch_at_hand(manage: Manage) -> None:
     push_numbered(5000)
     worker = manage("consume_interconnect")
-    wait_until(lambda: InboundMessage.objects.count() > 400)
+    until(lambda: InboundMessage.objects.count() > 400)
 
     assert worker.stop() == 0
     assert not queue_client().exists(keys.INFLIGHT)
@@ -65,7 +59,7 @@ def test_kill_9_in_the_middle_of_20000_messages_loses_and_repeats_none(manage: M
     pushed = push_numbered(20_000)
     for share in (0.1, 0.4, 0.7):
         worker = manage("consume_interconnect")
-        wait_until(lambda share=share: InboundMessage.objects.count() > share * len(pushed))  # type: ignore[misc]
+        until(lambda share=share: InboundMessage.objects.count() > share * len(pushed))  # type: ignore[misc]
         worker.kill()
 
     assert manage("consume_interconnect", "--drain").wait(120) == 0
@@ -83,7 +77,7 @@ def test_a_standby_takes_over_when_the_owner_is_killed(manage: Manage) -> None:
     push(oru())
 
     standby.wait_for("queue owned", 5)
-    wait_until(lambda: InboundMessage.objects.count() == 1, 5)
+    until(lambda: InboundMessage.objects.count() == 1, 5)
 
 
 def test_a_standby_stops_at_sigterm(manage: Manage) -> None:

@@ -1,7 +1,6 @@
 """The account of all messages, and what a person can do about a claim that does not move."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from interconnect.models import DeadLetter, InboundMessage
 from interconnect.reconciliation import reconcile
 from tests.builders import adt, drain, oru, push
 from tests.operators import olu, staff
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -184,13 +184,6 @@ def test_releasing_ends_the_owners_session_and_the_claim_comes_back(operator: Cl
 
     assert InboundMessage.objects.get().batch_id == current.batch
     assert reconcile(queue_client()).is_balanced
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture

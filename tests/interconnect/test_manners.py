@@ -21,6 +21,7 @@ from interconnect.consumer.ownership import owners
 from interconnect.models import DeadLetter, InboundMessage
 from tests.builders import drain, oru, push
 from tests.processes import PROJECT, ManageProcess
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -140,13 +141,6 @@ def scrape(worker: ManageProcess) -> str:
     assert served
     with urllib.request.urlopen(f"http://127.0.0.1:{served[1]}/metrics") as page:
         return str(page.read().decode())
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_the_counts_can_be_watched(manage: Callable[..., ManageProcess]) -> None:

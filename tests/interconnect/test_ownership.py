@@ -17,6 +17,7 @@ from interconnect.models import InboundMessage
 from tests.builders import oru, push
 from tests.pooler import TransactionPooler
 from tests.processes import ManageProcess
+from tests.waiting import until
 
 Manage = Callable[..., ManageProcess]
 
@@ -75,6 +76,20 @@ def test_a_hung_owner_is_replaced_and_can_do_no_harm_when_it_wakes(manage: Manag
         time.sleep(0.02)
     assert list(InboundMessage.objects.order_by("id").values_list("control_id", flat=True)) == pushed
     assert "hung owner replaced" in successor.stderr
+
+
+def test_all_name_what_they_wait_for_and_say_once_that_it_is_back(stack: Stack, manage: Manage) -> None:
+    owner, standby = manage("consume_interconnect"), manage("consume_interconnect")
+    until(lambda: "queue owned" in owner.stderr + standby.stderr, 30)
+
+    stack.queue.kill()
+    for worker in (owner, standby):
+        worker.wait_for("Redis is away: ")
+    stack.queue.start()
+
+    for worker in (owner, standby):
+        worker.wait_for("worker goes on")
+        assert [worker.stderr.count(words) for words in ("standing by", "worker waits")] == [1, 1]
 
 
 def test_an_idle_owner_is_not_taken_for_hung(manage: Manage) -> None:

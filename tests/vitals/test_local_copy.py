@@ -15,6 +15,7 @@ from epicops.clock import now
 from epicops.embedded.stack import Stack
 from epicops.redis_client import Redis, cache_tracking_connection
 from tests import factories
+from tests.waiting import until
 from vitals import cache
 from vitals.cache import read_beds, write_through
 from vitals.documents import Source
@@ -22,13 +23,6 @@ from vitals.fence import client
 from vitals.local_copy import CONFIRMED_WITHIN, LocalCopies
 
 KEY = "patient:bed427:vitals"
-
-
-def until(condition: Callable[[], object], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 @pytest.fixture(params=["valkey", "redis-server"])
