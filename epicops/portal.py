@@ -1,7 +1,7 @@
 """Entrances, as on a hospital's front: which roles may come in where, and what a session is bound to at login."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -71,8 +71,23 @@ class PortalRequest(HttpRequest):
 
 def bind(request: HttpRequest, *, role: str, department: str, portal: str) -> None:
     """Write into the session what its holder may do; the wire contract shows these fields to other systems."""
-    bound = [role, department]  # what the id was given out for; the fields in clear follow the account
-    request.session.update({"role": role, "department": department, "portal": portal, "bound": bound})
+    clear = {"role": role, "department": department, "portal": portal}
+    request.session.update({**clear, "bound": rights(clear)})
+
+
+def rights(session: Mapping[str, Any]) -> list[Any]:
+    """Return what a session may do by its fields in clear, which follow the account.
+
+    The signed data has the same as `bound`: what the present id was given out for.
+    """
+    return [session.get(name, "") for name in ("role", "department", "portal")]
+
+
+def is_as_signed(session: Mapping[str, Any]) -> bool:
+    """Whether the fields in clear give nothing that the signed data does not; else only the registry can tell why."""
+    now = rights(session)
+    glass = [session.get("bg_until", ""), session.get("bg_ref", "")]
+    return session.get("bound", now) == now and glass in (["", ""], session.get("glass"))
 
 
 def portal_required(*portals: str, by_session: bool = False) -> Callable[[View], View]:

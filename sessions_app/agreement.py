@@ -83,6 +83,9 @@ def faults(record: Any, found: Look) -> Iterator[str]:
     if not 0 < found.ttl <= record.idle:
         yield "limit missing or too long"
     rest = (record.read_at - record.last_activity) / timedelta(milliseconds=1)
+    if not seen.isdecimal():
+        yield "no time of activity"
+        return
     lag = rest - (found.clock - int(seen))
     if lag >= CHECKPOINT_MS + SLACK_MS:
         yield "activity not in the registry"

@@ -2,6 +2,7 @@
 
 `role`, `department`, `portal` and the other fields in clear (`held.CLEAR`) appear in the session like any other key,
 but are not part of its signed data: what the hash says now is what a request sees, so a change of role counts at once.
+Where they give more than what the signed data was bound to, the registry is asked: nobody is promoted by an HSET.
 """
 
 import logging
@@ -14,11 +15,12 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from django.core.signing import BadSignature
 
+from audit.models import AuditEvent
 from epicops.crypto import SealBroken, open_text, seal_text
-from epicops.portal import policy
+from epicops.portal import is_as_signed, policy, rights
 from sessions_app import stores
 from sessions_app.held import CLEAR, Conflict, Draft, Held, merge
-from sessions_app.ids import is_session_id
+from sessions_app.ids import handle, is_session_id
 from sessions_app.renewal import renew
 from sessions_app.signing import signer
 from sessions_app.trust import SessionsUnavailable
@@ -62,11 +64,24 @@ class SessionStore(SessionBase):
         held = None
         if is_session_id(self.session_key):
             held = stores.load(str(self.session_key), touch=self.is_activity())
+        data = self._visible(held.data, held.clear) if held else {}
+        if held and not is_as_signed(data):
+            held = self._as_recorded(held)
+            data = self._visible(held.data, held.clear) if held else {}
         if held is None:
             self._session_key = None
-            return {}
         self.held, self._known_base = held, None
-        return self._visible(held.data, held.clear)
+        return data
+
+    def _as_recorded(self, held: Held) -> Held | None:
+        """Return the session as the registry has it; put on record that somebody wrote into its hash, if so."""
+        known = stores.recorded(str(self.session_key))
+        if known is not None and any(value != known.clear[name] for name, value in held.clear.items()):
+            pseudonym = handle(str(self.session_key))
+            AuditEvent.objects.record(
+                "E", "session.altered", actor="sessions", object_type="session", object_id=pseudonym
+            )
+        return known
 
     def exists(self, session_key: str | None = None) -> bool:
         return is_session_id(session_key) and stores.load(str(session_key)) is not None
@@ -120,7 +135,7 @@ class SessionStore(SessionBase):
         if self.held is None or not self.session_key:
             return
         mine, ver = self._get_session(), self.held.ver
-        now = [mine.get("role", ""), mine.get("department", "")]
+        now = rights(mine)
         if mine.get("bound", now) == now:
             return
         renewed, new_id = mine | {"bound": now}, self._get_new_session_key()

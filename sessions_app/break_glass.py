@@ -32,7 +32,8 @@ def open_glass(request: HttpRequest, user: User, *, reason: str, explanation: st
     with transaction.atomic():
         access = BreakGlass.objects.create(user=user, reason=reason, explanation=explanation, until=until)
         _record("break_glass.open", access, {"reason": reason, "until": timestamp(until)}, user, request)
-    request.session.update({"bg_until": timestamp(until), "bg_ref": str(access.pk)})
+    glass = [timestamp(until), str(access.pk)]
+    request.session.update({"bg_until": glass[0], "bg_ref": glass[1], "glass": glass})  # the last is signed
     renew(request, user)
     return access
 

@@ -17,6 +17,11 @@ class Look(NamedTuple):
     clock: int
 
 
+def number(value: bytes | None) -> int | None:
+    """Return a count or a time (ms) as we write them; None for what is missing or none."""
+    return int(value) if value and value.isdigit() else None
+
+
 def look(redis: Redis, session_ids: Sequence[str], fields: Sequence[str]) -> list[Look]:
     """Look at the hashes of these sessions; a key of another type has no fields. Raises RedisError or OSError."""
     pipeline = redis.pipeline(transaction=False)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+LONGEST_IDLE: Final = 1800  # seconds; settings only shorten it
+
 # What `session:{id}` shows in clear beside the signed data. Set on the server only, and never merged.
 CLEAR: Final = ("role", "department", "portal", "locked", "bg_until", "bg_ref")
 
@@ -29,7 +31,7 @@ class Held:
 
 def in_clear(values: Iterable[bytes | None]) -> dict[str, str]:
     """Return what stands in clear by its name, from the values of CLEAR as Redis has them."""
-    return {name: value.decode() for name, value in zip(CLEAR, values, strict=True) if value}
+    return {name: value.decode(errors="replace") for name, value in zip(CLEAR, values, strict=True) if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from audit.models import AuditEvent, event
 from epicops.portal import OPERATIONS, ROLES, policy
-from sessions_app import stores
+from sessions_app import stores, vouching
 from sessions_app.ids import key_hash, unseal
 from sessions_app.models import SessionRecord, User
 from sessions_app.registry import ALIAS
@@ -36,7 +36,7 @@ def end_sessions(
         LIVE.filter(pk__in=[record.pk for record in found]).update(ended_at=Now(), end_reason=reason, ended_by=by)
         records += found
     record_ends(records, reason, actor=actor, request=request)
-    transaction.on_commit(lambda: stores.clear(ids(records)), using=ALIAS)
+    transaction.on_commit(lambda: vouching.clear(ids(records)), using=ALIAS)
     return records
 
 

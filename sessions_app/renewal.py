@@ -3,7 +3,7 @@
 The change itself is in the session at once (`live.follow`); only the next answer can hand its browser a new id.
 """
 
-from sessions_app import registry, stores
+from sessions_app import registry, vouching
 from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable, trust
 
 
@@ -20,10 +20,10 @@ def renew(session_id: str, new_id: str, data: str, ver: int) -> bool:
         return False
     try:
         if trust.is_redis():
-            stores.verify(new_id)
+            vouching.verify(new_id)
     except OUTAGE as error:
         trust.fall_back(error)
     except DATABASE as error:
         raise SessionsUnavailable from error
-    stores.clear([session_id])
+    vouching.clear([session_id])
     return True

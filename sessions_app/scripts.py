@@ -1,7 +1,8 @@
 """Lua that touches one `session:{id}` at a time: safe in a cluster, and nothing can happen between its steps.
 
 All times are the server's own, in ms. `gen` is the generation that vouched for a hash: under another one its word does
-not count, and the caller asks PostgreSQL. A key of another type is no session; any other error is raised.
+not count, and the caller asks PostgreSQL; nor does that of a hash whose numbers are none of ours, as somebody wrote
+into it. A key of another type is no session; any other error is raised.
 """
 
 import functools
@@ -15,23 +16,31 @@ from redis.exceptions import NoScriptError, ResponseError
 from epicops import keys
 from epicops.redis_client import Redis
 from epicops.redis_shards import is_spread
-from sessions_app.held import CLEAR, Held, in_clear
+from sessions_app.held import CLEAR, LONGEST_IDLE, Held, in_clear
 from sessions_app.trust import trust
 
 NOW: Final = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+
+# What a field says if it is a count or a time as we write them, else nil.
+COUNT: Final = f"""local longest = {LONGEST_IDLE * 1000}
+local function count(text) return text and #text < 16 and string.match(text, '^%d+$') and tonumber(text) or nil end
+"""
 
 # ARGV 1 gen  2 touch|look  3 last activity in ISO 8601  4 ms between checkpoints
 # ->  {'ok', left, deadline left, since, is a checkpoint due, ver, data, idle, lock, clear fields...}
 #     {'absent'}  {'foreign'} not a session of ours  {'unvouched'}
 OPEN: Final = (
     NOW
+    + COUNT
     + """
 local h = redis.pcall('HMGET', KEYS[1], 'gen', 'deadline', 'idle', 'lock', 'seen', 'checkpoint', 'ver', 'data',
   'role', 'department', 'portal', 'locked', 'bg_until', 'bg_ref')
 if h.err then return string.find(h.err, 'WRONGTYPE') and {'foreign'} or h end
 if not h[7] then return {'absent'} end
 if h[1] ~= ARGV[1] then return {'unvouched'} end
-local deadline, idle, lock, seen = tonumber(h[2]), tonumber(h[3]), tonumber(h[4]), tonumber(h[5])
+local deadline, idle, lock, seen, checkpoint = count(h[2]), count(h[3]), count(h[4]), count(h[5]), count(h[6])
+if not (deadline and idle and lock and seen and checkpoint and count(h[7]) and h[8])
+  or idle > longest or seen > now or checkpoint > now then return {'unvouched'} end
 local left, due = math.min(seen + idle, deadline) - now, 0
 if left <= 0 then redis.call('DEL', KEYS[1]) return {'absent'} end
 local locked = h[12] or ''
@@ -42,7 +51,7 @@ end
 if ARGV[2] == 'touch' and locked == '' then
   seen, left = now, math.min(idle, deadline - now)
   local f = {'HSET', KEYS[1], 'seen', string.format('%.0f', now), 'last_activity', ARGV[3]}
-  if now - tonumber(h[6]) >= tonumber(ARGV[4]) then
+  if now - checkpoint >= tonumber(ARGV[4]) then
     due = 1
     f[7], f[8] = 'checkpoint', f[4]
   end
@@ -59,6 +68,7 @@ return {'ok', left, deadline - now, now - seen, due, h[7], h[8], h[3], h[4],
 # A session without time left is written by deleting it.
 SAVE: Final = (
     NOW
+    + COUNT
     + """
 local ver, deadline = 0, now + tonumber(ARGV[6])
 if ARGV[1] == 'create' then
@@ -68,8 +78,9 @@ else
   if h.err then return string.find(h.err, 'WRONGTYPE') and {'absent'} or h end
   if not h[1] then return {'absent'} end
   if h[3] ~= ARGV[3] then return {'unvouched'} end
+  ver, deadline = count(h[1]), count(h[2])
+  if not (ver and deadline and h[4]) then return {'unvouched'} end
   if h[1] ~= ARGV[2] then return {'conflict', h[1], h[4]} end
-  ver, deadline = tonumber(h[1]), tonumber(h[2])
 end
 local ttl = math.min(tonumber(ARGV[4]), deadline - now)
 ver = string.format('%.0f', ver + 1)
@@ -91,20 +102,21 @@ return {'ok', ver}
 #      11... clear field value
 RESTORE: Final = (
     NOW
+    + COUNT
     + """
 local h = redis.pcall('HMGET', KEYS[1], 'ver', 'seen')
 if h.err then return string.find(h.err, 'WRONGTYPE') and 0 or h end
-local seen, left = now - tonumber(ARGV[7]), math.max(tonumber(ARGV[3]), redis.call('PTTL', KEYS[1]))
-if h[2] then seen = math.max(seen, tonumber(h[2])) end
+local ver, left = count(h[1]), math.max(tonumber(ARGV[3]), redis.call('PTTL', KEYS[1]))
+local seen = math.min(math.max(now - tonumber(ARGV[7]), count(h[2]) or 0), now)
 local f = {'HSET', KEYS[1], 'gen', ARGV[2], 'idle', ARGV[5], 'lock', ARGV[6], 'checkpoint', '0',
   'deadline', string.format('%.0f', now + tonumber(ARGV[4])), 'seen', string.format('%.0f', seen), unpack(ARGV, 11)}
-if not h[1] or tonumber(h[1]) <= tonumber(ARGV[1]) then
+if not ver or ver <= tonumber(ARGV[1]) then
   for _, part in ipairs({'ver', ARGV[1], 'data', ARGV[8], 'user_id', ARGV[9], 'last_activity', ARGV[10]}) do
     f[#f + 1] = part
   end
 end
 redis.call(unpack(f))
-redis.call('PEXPIRE', KEYS[1], math.min(left, tonumber(ARGV[4])))
+redis.call('PEXPIRE', KEYS[1], math.min(left, tonumber(ARGV[4]), tonumber(ARGV[5])))
 return 1
 """
 )
@@ -154,13 +166,18 @@ def glance(session_id: str) -> Held | None:
     if None in values[:PLAIN] or values[0] != str(generation).encode():
         return None
     _, ver, data, *limits = values[:PLAIN]
-    deadline, idle, lock, seen = map(int, limits)
     clear = in_clear(values[PLAIN:])
     now = int(seconds) * 1000 + int(microseconds) // 1000
-    left, since = min(seen + idle, deadline) - now, now - seen
-    if left <= 0 or (0 < lock <= since and "locked" not in clear):
+    try:
+        deadline, idle, lock, seen = map(int, limits)
+        version, text = int(ver), data.decode()
+    except ValueError:  # somebody wrote into it
         return None
-    return Held(int(ver), data.decode(), left, deadline - now, idle, lock, since, clear=clear)
+    left, since = min(seen + idle, deadline) - now, now - seen
+    is_doubtful = left <= 0 or since < 0 or idle > LONGEST_IDLE * 1000
+    if is_doubtful or (0 < lock <= since and "locked" not in clear):
+        return None
+    return Held(version, text, left, deadline - now, idle, lock, since, clear=clear)
 
 
 def _time_and(client: Redis, session_id: str) -> tuple[Any, Any]:

@@ -15,8 +15,9 @@ from django.db.models.functions import Now
 from audit.models import AuditEvent, event
 from epicops import keys
 from epicops.bulk import chunks
-from sessions_app import break_glass, registry, stores
-from sessions_app.hashes import look
+from sessions_app import break_glass, registry, stores, vouching
+from sessions_app.hashes import look, number
+from sessions_app.held import LONGEST_IDLE
 from sessions_app.ids import handle, is_session_id, key_hash
 from sessions_app.live import LIVE, Reason, ids, record_ends
 from sessions_app.models import SessionQuerySet, SessionRecord
@@ -25,6 +26,7 @@ from sessions_app.trust import OUTAGE, trust
 CHUNK: Final = 500
 ACTOR: Final = "sweep_sessions"
 LIMITS: Final = ("gen", "seen", "idle", "deadline")
+LONGEST: Final = LONGEST_IDLE * 1000  # ms
 NEVER: Final = -1  # PTTL's answer for a key that does not expire
 
 
@@ -96,10 +98,12 @@ def rests_in_redis(records: list[SessionRecord]) -> dict[str, int]:
         return {}
     rests = {}
     for record, (values, ttl, clock) in zip(records, found, strict=True):
-        if ttl <= 0 or None in values or values[0] != str(generation).encode():
+        if ttl <= 0 or values[0] != str(generation).encode():
             continue
-        _, seen, idle, deadline = map(int, cast("list[bytes]", values))
-        if clock < min(seen + idle, deadline):
+        seen, idle, deadline = map(number, values[1:])
+        if seen is None or idle is None or deadline is None:
+            continue
+        if clock < min(seen + min(idle, LONGEST), deadline):
             rests[record.pk] = clock - seen
     return rests
 
@@ -124,7 +128,7 @@ def register_locks() -> int:
 def lock_all(records: list[SessionRecord]) -> int:
     """Record those of them that are locked."""
     held = ((record.pk, stores.load(session_id)) for record, session_id in zip(records, ids(records), strict=True))
-    locked = [pk for pk, session in held if session is not None and session.clear["locked"]]
+    locked = [pk for pk, session in held if session is not None and session.clear.get("locked")]
     with transaction.atomic():
         unlocked = SessionRecord.objects.filter(pk__in=locked, ended_at=None, locked="")
         mine = list(unlocked.select_for_update().order_by("key_hash"))
@@ -150,7 +154,7 @@ def clear_leftovers() -> int:
     cleared = 0
     for records in SessionRecord.objects.filter(ended_at__isnull=False, is_cleared=False).in_turns(CHUNK):
         session_ids = ids(records)
-        stores.clear(session_ids)
+        vouching.clear(session_ids)
         registry.cleared([record.pk for record, session_id in zip(records, session_ids, strict=True) if not session_id])
         cleared += len(records)
     return cleared
@@ -166,10 +170,10 @@ def mend() -> int:
         names = [key.decode(errors="replace").removeprefix("session:") for key in some]
         session_ids = [name for name in names if is_session_id(name)]
         for session_id, (values, ttl, _) in zip(session_ids, look(trust.client, session_ids, ["idle"]), strict=True):
-            longest = int(values[0] or 0)
+            longest = min(number(values[0]) or LONGEST, LONGEST)
             if ttl == NEVER:
                 end_unlimited(session_id)
-            elif ttl > longest > 0:
+            elif ttl > longest:
                 trust.client.pexpire(keys.session(session_id), longest, lt=True)
             else:
                 continue
