@@ -57,7 +57,10 @@ def _new_patient(identity: Identity) -> Patient:
 
 
 def update_details(events: Sequence[Event], patients: dict[Name, int]) -> None:
-    """Keep the newest details; an empty field says nothing, `""` deletes (HL7 v2.5.1 chapter 2.5.3)."""
+    """Keep the newest details; an empty field says nothing, `""` deletes (HL7 v2.5.1 chapter 2.5.3).
+
+    Of two messages of one second, in which systems register and correct, the one that came later holds.
+    """
     stated: dict[int, tuple[Identity, datetime]] = {}
     describing = [event for event in events if isinstance(event, PatientMoved | PatientDescribed)]
     for event in sorted(describing, key=lambda event: event.stated_at):
@@ -80,7 +83,7 @@ def update_details(events: Sequence[Event], patients: dict[Name, int]) -> None:
                  demographics_at = n.stated
                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::date[], %s::bool[], %s::text[], %s::timestamptz[])
                  AS n(id, family, given, born, unborn, sex, stated)
-               WHERE p.id = n.id AND p.demographics_at < n.stated""",
+               WHERE p.id = n.id AND p.demographics_at <= n.stated""",
             columns_of(rows, 7),
         )
 

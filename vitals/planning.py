@@ -17,7 +17,7 @@ def record_plans(plans: Sequence[VisitPlanned], patients: Mapping[Name, int]) ->
     newest: dict[int, VisitPlanned] = {}
     for name, plan in named:
         known = newest.setdefault(visits[name], plan)
-        if plan.stated_at > known.stated_at:
+        if plan.stated_at >= known.stated_at:
             newest[visits[name]] = plan
     rows = [(pk, plan.expected_discharge_at, list(plan.flags), plan.stated_at) for pk, plan in newest.items()]
     with connection.cursor() as cursor:
@@ -31,5 +31,5 @@ FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::timestamptz[])
   AS n(visit_id, expected_discharge_at, flags, stated_at)
 ON CONFLICT (visit_id) DO UPDATE SET expected_discharge_at = excluded.expected_discharge_at, flags = excluded.flags,
   stated_at = excluded.stated_at
-WHERE excluded.stated_at > p.stated_at
+WHERE excluded.stated_at >= p.stated_at
 """

@@ -5,6 +5,7 @@ from typing import Final
 
 from interconnect.handlers.fields import (
     identity,
+    is_ahead,
     location,
     missing_field,
     missing_segment,
@@ -98,13 +99,15 @@ def _moved(message: Message, pid: Segment, pv1: Segment, kind: Movement.Kind) ->
     if place is None and (kind is Kind.TRANSFER or (kind is Kind.ADMIT and pv1.get(2) == INPATIENT)):
         raise missing_field("The assigned patient location is empty", "PV1-3")
     evn = message.first("EVN")
-    entered, effective = time(evn, 2), time(evn, 6)
+    effective = time(evn, 6)
+    entered = readable_time(evn, 2) if evn and effective else time(evn, 2)  # beside EVN-6 nothing depends on it
     stated = readable_time(message.header, 7) if entered or effective else time(message.header, 7)
     recorded_at = entered or stated or effective
     # Never PV1-44: that is the admission's, in every message of the visit.
     occurred_at = effective or recorded_at
     if kind is Kind.DISCHARGE:
-        occurred_at = time(pv1, DISCHARGED_AT) or occurred_at
+        left_at = time(pv1, DISCHARGED_AT, may_be_ahead=True)  # ahead: as it was planned
+        occurred_at = left_at if left_at and not is_ahead(left_at) else occurred_at
     if occurred_at is None:
         raise missing_field("The event has no time", "EVN-2")
     return PatientMoved(

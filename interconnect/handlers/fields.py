@@ -1,9 +1,10 @@
 """What several kinds of message have in common: who, when and where. HL7 chapters and tables are those of v2.5.1."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.utils.timezone import now
 
 from interconnect.hl7 import timestamps
 from interconnect.hl7.er7 import NULL, Message, Segment
@@ -13,6 +14,7 @@ from interconnect.hl7.remembered import remembered
 from vitals.events import Identity, Location, Name
 
 MAX_VALUE, MAX_AUTHORITY, MAX_VISIT = 64, 227, 100
+AHEAD: Final = timedelta(minutes=15)  # of our clock, at most; a zone or a summer time that is wrong is an hour
 MEDICAL_RECORD: Final = "MR"  # table 0203
 PATIENT_INTERNAL: Final = "PI"
 
@@ -135,18 +137,30 @@ def _location(field: str, encoding: Encoding) -> Location | None:
     return Location(unit[:64], room[:64], bed[:64], facility[:227])
 
 
-def time(segment: Segment | None, position: int, path: str = "") -> datetime | None:
-    """Return the time in a field, None where it is empty."""
+def time(segment: Segment | None, position: int, path: str = "", *, may_be_ahead: bool = False) -> datetime | None:
+    """Return the time in a field, None where it is empty; rejected where what happened lies in the future.
+
+    Else one sender's wrong clock would hide everything that happens until then behind it.
+    """
     value = segment.get(position) if segment else ""
     if segment is None or value in ("", NULL):
         return None
-    return parse(value, f"{path or segment.name}-{position}")
+    path = f"{path or segment.name}-{position}"
+    at = parse(value, path)
+    if is_ahead(at) and not may_be_ahead:
+        raise MessageRejected("future-time", "A time lies in the future", path=path, code="102")
+    return at
 
 
-def readable_time(segment: Segment, position: int) -> datetime | None:
-    """Return the time in a field that nothing depends on; None also where it cannot be read."""
+def is_ahead(at: datetime) -> bool:
+    """Whether a time lies in the future by more than clocks differ."""
+    return at > now() + AHEAD
+
+
+def readable_time(segment: Segment, position: int, *, may_be_ahead: bool = False) -> datetime | None:
+    """Return the time in a field that nothing depends on; None also where it cannot be read, or be true."""
     try:
-        return time(segment, position)
+        return time(segment, position, may_be_ahead=may_be_ahead)
     except MessageRejected:
         return None
 

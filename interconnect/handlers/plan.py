@@ -18,7 +18,7 @@ def planned(message: Message, identity: Identity, stated_at: datetime) -> tuple[
     if pv2 is None:
         return ()
     visit = visit_of(message.first("PID"), message.first("PV1"))
-    expected_at = readable_time(pv2, EXPECTED_DISCHARGE)
+    expected_at = readable_time(pv2, EXPECTED_DISCHARGE, may_be_ahead=True)
     return (VisitPlanned(identity, stated_at, visit, expected_at, tuple(_flags(message))),)
 
 

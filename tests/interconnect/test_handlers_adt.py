@@ -188,3 +188,42 @@ def test_a_test_message_touches_nothing_and_says_so(processing_id: str) -> None:
 
     assert Patient.objects.count() == 0
     assert outcome() == ("skipped", f"not a production message: MSH-11 is {processing_id}")
+
+
+NEXT_CENTURY = b"20990101120000+0000"
+
+
+def test_an_admission_of_the_future_is_a_dead_letter() -> None:
+    push(adt("A01").replace(b"EVN|A01|" + at(0).encode(), b"EVN|A01|" + NEXT_CENTURY))
+    drain()
+
+    letter = DeadLetter.objects.get()
+    assert (letter.error_class, letter.error_path) == ("future-time", "EVN-2")
+
+
+def test_a_discharge_planned_for_later_has_happened_when_it_is_told() -> None:
+    discharge = adt("A03", minutes=3)
+    push(adt("A01"), discharge + b"|" * (45 - discharge.rpartition(b"\r")[2].count(b"|")) + NEXT_CENTURY)
+    drain()
+
+    left_at = Stay.objects.get().to_at
+    assert left_at is not None
+    assert left_at.minute == 3
+
+
+def test_details_of_a_message_of_the_future_hold_until_the_next() -> None:
+    push(adt("A01", family="Obi").replace(at(0).encode(), NEXT_CENTURY, 1))
+    drain()
+    push(adt("A08", minutes=1, family="Eze"))
+    drain()
+
+    assert Patient.objects.get().family_name == "Eze"
+
+
+def test_of_two_messages_of_one_second_the_later_one_holds() -> None:
+    push(adt("A01", family="Obi"))
+    drain()
+    push(adt("A08", family="Eze"))
+    drain()
+
+    assert Patient.objects.get().family_name == "Eze"

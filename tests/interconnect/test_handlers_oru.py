@@ -200,3 +200,16 @@ def test_late_vitals_are_not_measured_against_a_later_bed() -> None:
     drain()
 
     assert InboundMessage.objects.get(message_type="ORU^R01").reason == ""
+
+
+def test_a_value_of_the_future_hides_none_that_come_after_it() -> None:
+    rate, ahead = "NM|8867-4^^LN||{}|/min|||||F|||{}", "20990101120000+0000"
+    push(message(rate.format(88, ahead), rate.format(71, "")))
+    drain()
+    push(message(rate.format(180, ahead)))
+    drain()
+
+    assert list(Observation.objects.values_list("value", flat=True)) == [71]
+    partial, dead = InboundMessage.objects.order_by("id")
+    assert "OBX[1]-14" in partial.reason
+    assert (dead.dead_letter.error_class, dead.dead_letter.error_path) == ("future-time", "OBX[1]-14")
