@@ -7,7 +7,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.builders import adt, drain, oru, push
 from tests.e2e.test_admin import faults_of, sign_in
-from tests.operators import olu
+from tests.operators import olu, root
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -67,3 +67,18 @@ def test_a_followed_list_shows_what_comes_and_rests_while_a_row_is_in_use(
     page.get_by_label("Select all objects on this page").uncheck()
     page.get_by_label("Search", exact=True).focus()
     expect(page.get_by_label("Username")).to_be_visible()
+
+
+@pytest.mark.parametrize("model", ["inboundmessage", "deadletter", "failuregroup"])
+def test_rows_are_cards_on_a_phone(page: Page, live_server: LiveServer, model: str) -> None:
+    push(adt("A01", bed="").replace(b"|P|", b"9" * 60 + b"|P|"))
+    drain()
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, live_server, root())
+
+    page.goto(live_server.url + reverse(f"admin:interconnect_{model}_changelist"))
+
+    assert page.locator(".results").evaluate("list => list.scrollWidth <= list.clientWidth")
+    cells = [cell.bounding_box() for cell in page.locator("#result_list tbody td").all()]
+    assert all(box and box["x"] + box["width"] <= 390 for box in cells)
+    expect(page.get_by_role("columnheader", name="message")).to_be_attached()  # still a table to a screen reader
