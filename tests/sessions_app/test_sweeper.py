@@ -49,6 +49,12 @@ def test_what_the_registry_has_missed_is_taken_from_redis_and_prolongs_nothing(s
     assert 0 < held.left <= MINUTE
 
 
+def test_a_session_used_since_the_registry_heard_of_it_is_not_taken_for_locked(session_id: str) -> None:
+    in_registry("last_activity = last_activity - interval '16 minutes'")
+
+    assert sweep() == Swept()
+
+
 def test_two_sweepers_at_once_end_each_session_once() -> None:
     run_out([new_session() for _ in range(40)])
 
@@ -85,8 +91,9 @@ def test_a_limit_that_is_too_long_is_cut(session_id: str) -> None:
     [
         lambda key: sessions_client().pexpire(key, 600 * MINUTE),
         lambda key: sessions_client().delete(key) and sessions_client().set(key, "no session"),
+        lambda key: sessions_client().hset(key, "idle", "30 minutes"),
     ],
-    ids=["lives too long", "is no hash"],
+    ids=["lives too long", "is no hash", "has no number"],
 )
 def test_a_key_in_redis_keeps_no_session_that_ran_out(session_id: str, spoil: Callable[[str], object]) -> None:
     sessions_client().hincrby(keys.session(session_id), "seen", -31 * MINUTE)
