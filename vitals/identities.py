@@ -11,7 +11,7 @@ from typing import TypeGuard
 
 from django.db import connection
 
-from epicops.bulk import columns_of
+from epicops.bulk import columns_of, copy_rows, next_ids
 from vitals.events import Event, Identity, Name, PatientDescribed, PatientMoved, PatientsMerged
 from vitals.models import LONG_AGO, Patient, PatientIdentifier
 
@@ -22,14 +22,7 @@ def resolve_patients(events: Sequence[Event]) -> dict[Name, int]:
     wanted |= {event.identity.key: event.identity for event in events}
     known = _known_patients(wanted)
     missing = [identity for key, identity in wanted.items() if key not in known]
-    if missing:
-        created = Patient.objects.bulk_create(_new_patient(identity) for identity in missing)
-        PatientIdentifier.objects.bulk_create(
-            PatientIdentifier(patient=patient, value=identity.value, authority=identity.authority)
-            for patient, identity in zip(created, missing, strict=True)
-        )
-        known |= {identity.key: patient.pk for patient, identity in zip(created, missing, strict=True)}
-    return known
+    return known | _create_patients(missing) if missing else known
 
 
 def _is_merge(event: Event) -> TypeGuard[PatientsMerged]:
@@ -46,14 +39,16 @@ def _known_patients(keys: Iterable[Name]) -> dict[Name, int]:
         return {(value, authority): patient_id for value, authority, patient_id in cursor.fetchall()}
 
 
-def _new_patient(identity: Identity) -> Patient:
-    return Patient(
-        family_name=identity.family_name or "",
-        given_name=identity.given_name or "",
-        birth_date=identity.birth_date,
-        sex=identity.sex or "",
-        demographics_at=LONG_AGO,
-    )
+def _create_patients(identities: Sequence[Identity]) -> dict[Name, int]:
+    ids = next_ids(Patient, len(identities))
+    rows = [
+        (pk, i.family_name or "", i.given_name or "", i.birth_date, i.sex or "", LONG_AGO)
+        for pk, i in zip(ids, identities, strict=True)
+    ]
+    copy_rows(Patient, ("id", "family_name", "given_name", "birth_date", "sex", "demographics_at"), rows)
+    created = {identity.key: pk for pk, identity in zip(ids, identities, strict=True)}
+    copy_rows(PatientIdentifier, ("value", "authority", "patient_id"), ((*key, pk) for key, pk in created.items()))
+    return created
 
 
 def update_details(events: Sequence[Event], patients: dict[Name, int]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from epicops.bulk import columns_of
+from epicops.bulk import columns_of, copy_rows, next_ids
 from vitals.events import Name, VisitMerged
 from vitals.identities import follow
 from vitals.models import Visit
@@ -24,11 +24,10 @@ def resolve_visits(wanted: Mapping[Name, int]) -> dict[Name, int]:
     found = _find_visits(wanted)
     missing = {key: patient_id for key, patient_id in wanted.items() if key not in found}
     if missing:
-        created = Visit.objects.bulk_create(
-            Visit(patient_id=patient_id, number=number, authority=authority)
-            for (number, authority), patient_id in missing.items()
-        )
-        found |= {(visit.number, visit.authority): visit.pk for visit in created}
+        created = dict(zip(missing, next_ids(Visit, len(missing)), strict=True))
+        rows = ((pk, missing[key], *key) for key, pk in created.items())
+        copy_rows(Visit, ("id", "patient_id", "number", "authority"), rows)
+        found |= created
     return found
 
 
