@@ -15,6 +15,12 @@ from epicops.admin_site import IntroducedModelAdmin, ReadOnlyModelAdmin, RecentV
 M = TypeVar("M", bound=Model)
 
 
+def record(request: HttpRequest, action: str, code: str, kind: str = "", pk: object = "", **about: Any) -> None:
+    """Write down what the operator behind a request did, and to which object; `about` is as in `audit.models.About`."""
+    about |= {"actor": operator(request), "request": request, "object_type": kind, "object_id": pk}
+    AuditEvent.objects.record(action, code, **about)
+
+
 class CodeFilter(RecentValuesFilter):
     title = parameter_name = "code"
 
@@ -49,15 +55,8 @@ class AuditedModelAdmin(IntroducedModelAdmin[M]):
         return False  # clinical rows and the audit trail refer to it
 
     def _record(self, request: HttpRequest, action: AuditEvent.Action, verb: str, obj: M, message: Any) -> None:
-        AuditEvent.objects.record(
-            action,
-            f"{self.opts.model_name}.{verb}",
-            actor=operator(request),
-            request=request,
-            object_type=str(self.opts.model_name),
-            object_id=obj.pk,
-            detail={"fields": changed_fields(message)},
-        )
+        kind, detail = str(self.opts.model_name), {"fields": changed_fields(message)}
+        record(request, action, f"{kind}.{verb}", kind, obj.pk, detail=detail)
 
 
 def changed_fields(message: list[Mapping[str, Any]] | str) -> list[str]:

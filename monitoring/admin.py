@@ -10,8 +10,7 @@ from django.template.defaultfilters import floatformat
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from audit.admin import AuditedModelAdmin
-from audit.models import AuditEvent
+from audit.admin import AuditedModelAdmin, record
 from epicops.admin_site import NamedDefaultFilter, ReadOnlyModelAdmin, badge, operator, timestamp
 from monitoring.metrics import METRICS
 from monitoring.models import Alert, AlertQuerySet, AlertRule
@@ -67,14 +66,7 @@ class AlertAdmin(ReadOnlyModelAdmin[Alert]):
         person = operator(request)
         chosen = list(queryset.filter(acknowledged_by=None).values_list("pk", flat=True))
         Alert.objects.filter(pk__in=chosen).update(acknowledged_by=person, acknowledged_at=timezone.now())
-        AuditEvent.objects.record(
-            AuditEvent.Action.UPDATE,
-            "alert.acknowledge",
-            actor=person,
-            request=request,
-            object_type="alert",
-            detail={"ids": chosen},
-        )
+        record(request, "U", "alert.acknowledge", "alert", detail={"ids": chosen})
         self.message_user(request, f"{len(chosen)} acknowledged.", messages.SUCCESS)
 
     @admin.display

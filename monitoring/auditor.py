@@ -19,9 +19,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from audit.admin import record
 from audit.fhir import resource
 from audit.models import AuditEvent
-from epicops.admin_site import BoundedPaginator, operator
+from epicops.admin_site import BoundedPaginator
 from interconnect.exports import csv_lines, download
 from monitoring.questions import QUESTIONS, patient_with
 
@@ -79,7 +80,7 @@ def questions(request: HttpRequest) -> HttpResponse:
     context = {**admin.site.each_context(request), "title": "Questions to the audit trail", "form": form}
     if form.is_bound and form.is_valid():
         events = form.events()
-        record(request, AuditEvent.Action.READ, "audit.read", form)  # or nothing is shown
+        record_question(request, "R", "audit.read", form)  # or nothing is shown
         page = BoundedPaginator(events, PER_PAGE).get_page(request.GET.get("page"))
         context |= {"page": page, "title": QUESTIONS[form.cleaned_data["question"]].title, "asked": asked(request)}
     return TemplateResponse(request, "admin/audit/questions.html", context)
@@ -115,25 +116,18 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
     if form not in FORMS:
         raise Http404
     write, content_type = FORMS[form]
-    record(request, AuditEvent.Action.EXECUTE, "audit.export", asked, file=form, count=asked.events().count())
+    record_question(request, "E", "audit.export", asked, file=form, count=asked.events().count())
     rows = asked.events().order_by("pk").iterator(chunk_size=CHUNK)
     name = f"audit-{asked.cleaned_data['question']}-{timezone.localdate()}.{form}"
     return download(write(rows), name, content_type)
 
 
-def record(request: HttpRequest, action: str, code: str, form: QuestionForm, **detail: object) -> None:
+def record_question(request: HttpRequest, action: str, code: str, form: QuestionForm, **detail: object) -> None:
     """Write down who asked what."""
     asked = form.cleaned_data
     days = {name: asked[name].isoformat() for name in ("since", "until")}
-    AuditEvent.objects.record(
-        action,
-        code,
-        actor=operator(request),
-        request=request,
-        object_type=f"question {asked['question']}",
-        object_id=asked["subject"][:64],
-        detail={**days, **detail},
-    )
+    about = f"question {asked['question']}", asked["subject"][:64]
+    record(request, action, code, *about, detail={**days, **detail})
 
 
 def as_csv(events: Iterator[AuditEvent]) -> Iterator[str]:

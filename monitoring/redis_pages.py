@@ -9,8 +9,7 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST, require_safe
 from redis.exceptions import NoPermissionError, RedisError
 
-from audit.models import AuditEvent
-from epicops.admin_site import operator
+from audit.admin import record
 from epicops.redis_client import Redis
 from monitoring import key_inspector, redis_servers
 from monitoring.health import ROLES
@@ -68,7 +67,8 @@ def replace_value(request: HttpRequest, role: str) -> HttpResponse:
     if not key_inspector.EDITABLE.fullmatch(name):
         raise Http404
     try:
-        record(request, AuditEvent.Action.UPDATE, "redis.replace", name)  # first: what cannot be recorded is not done
+        # First: what cannot be recorded is not done. No key holds patient data.
+        record(request, "U", "redis.replace", "redis key", name[:64])
         is_done = key_inspector.replace(client, name, request.POST.get("sha1", ""), value)
     except ValueError as error:
         messages.error(request, f"{error}: nothing was changed.")
@@ -83,7 +83,7 @@ def show(request: HttpRequest, role: str, name: str) -> HttpResponse:
     client = allowed(role, name)
     may_see = request.user.has_perm("monitoring.view_redis_value")
     if may_see:
-        record(request, AuditEvent.Action.READ, "redis.view", name)
+        record(request, "R", "redis.view", "redis key", name[:64])
     try:
         found, problem = key_inspector.read(client, name), "There is no such key now."
     except (RedisError, OSError) as error:
@@ -97,13 +97,6 @@ def allowed(role: str, name: str) -> Redis:
     if not key_inspector.is_allowed(role, name):
         raise Http404
     return client
-
-
-def record(request: HttpRequest, action: str, code: str, name: str) -> None:
-    """Write down which key; no key holds patient data."""
-    AuditEvent.objects.record(
-        action, code, actor=operator(request), request=request, object_type="redis key", object_id=name[:64]
-    )
 
 
 def page(request: HttpRequest, template: str, role: str, **context: Any) -> HttpResponse:

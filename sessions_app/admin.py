@@ -17,8 +17,7 @@ from django.utils.safestring import SafeString
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from audit.admin import AuditedModelAdmin
-from audit.models import AuditEvent
+from audit.admin import AuditedModelAdmin, record
 from epicops.admin_site import COUNT_LIMIT, ReadOnlyModelAdmin, operator, timestamp
 from epicops.portal import DOORS
 from sessions_app import break_glass
@@ -32,7 +31,7 @@ from sessions_app.admin_filters import (
     shows_ended,
     tallies,
 )
-from sessions_app.live import end_sessions, follow
+from sessions_app.live import Reason, end_sessions, follow
 from sessions_app.models import BreakGlass, BreakGlassQuerySet, SessionRecord, User
 from sessions_app.second_factor import remove
 from sessions_app.trust import trust
@@ -92,7 +91,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     @admin.action(description="End selected sessions", permissions=("end",))
     def end_selected(self, request: HttpRequest, queryset: QuerySet[SessionRecord]) -> None:
         chosen = list(queryset.values_list("pk", flat=True))
-        ended = end_sessions(Q(pk__in=chosen), SessionRecord.Reason.ADMIN, actor=operator(request), request=request)
+        ended = end_sessions(Q(pk__in=chosen), Reason.ADMIN, actor=operator(request), request=request)
         self.message_user(request, f"{len(ended)} sessions ended.", messages.SUCCESS)
 
     def end_everybody(self, request: HttpRequest) -> HttpResponse:
@@ -101,7 +100,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
             return redirect("admin:sessions_app_sessionrecord_changelist")
         which = {name: request.POST.get(name, "").strip() for name in ("username", "portal", "confirmation")}
         if request.method == "POST" and which["confirmation"] == EVERYBODY:
-            ended = end_sessions(self.chosen(which), "admin", actor=operator(request), request=request)
+            ended = end_sessions(self.chosen(which), Reason.ADMIN, actor=operator(request), request=request)
             self.message_user(request, f"{len(ended)} sessions ended.", messages.SUCCESS)
             return redirect("admin:sessions_app_sessionrecord_changelist")
         shown = {"title": "End sessions", "phrase": EVERYBODY, "portals": list(DOORS)}
@@ -121,7 +120,7 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
         store = "Redis" if trust.is_redis() else "PostgreSQL, because Redis is away"
         counts = {"live": dict(tallies(request)["portal"].most_common()), "store": store}
         response = super().changelist_view(request, {**counts, **(extra_context or {})})
-        AuditEvent.objects.record("R", "session.list", actor=operator(request), request=request)
+        record(request, "R", "session.list")
         return response
 
     def get_paginator(self, request: HttpRequest, *args: Any, **options: Any) -> Paginator[Any]:

@@ -16,7 +16,7 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathImage
 
-from audit.models import AuditEvent
+from audit.admin import record
 from epicops.admin_site import operator
 from sessions_app.models import User
 
@@ -91,11 +91,4 @@ def recovery_codes(person: User) -> list[str]:
 def keep(request: HttpRequest, person: User, *, is_on: bool) -> None:
     person.has_second_factor = is_on
     person.save(update_fields=["has_second_factor"])
-    AuditEvent.objects.record(
-        AuditEvent.Action.UPDATE,
-        "second_factor.on" if is_on else "second_factor.off",
-        actor=operator(request),
-        request=request,
-        object_type="user",
-        object_id=person.pk,
-    )
+    record(request, "U", "second_factor.on" if is_on else "second_factor.off", "user", person.pk)

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
-from audit.admin import AuditedModelAdmin
+from audit.admin import AuditedModelAdmin, record
 from audit.models import AuditEvent
 from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
 from vitals import admin_comparison, admin_portals, cache  # noqa: F401  the first two register their pages
@@ -29,11 +29,6 @@ from vitals.models import (
     Unit,
     UnmappedCode,
 )
-
-
-def record_look(request: HttpRequest, code: str, **about: Any) -> None:
-    """Record who is about to be seen; where that fails the page does, too."""
-    AuditEvent.objects.record(AuditEvent.Action.READ, code, actor=operator(request), request=request, **about)
 
 
 @admin.register(Unit)
@@ -91,7 +86,7 @@ class PatientAdmin(ReadOnlyModelAdmin[Patient]):
         return format_html_join("", "<div>{} {}</div>", rows)
 
     def opened(self, request: HttpRequest, obj: Patient) -> dict[str, Any]:
-        record_look(request, "patient.view", patient_id=obj.pk, object_type="patient", object_id=obj.pk)
+        record(request, "R", "patient.view", "patient", obj.pk, patient_id=obj.pk)
         return super().opened(request, obj)
 
 
@@ -129,11 +124,11 @@ class ObservationAdmin(ReadOnlyModelAdmin[Observation]):
         """Return the page once it is on record whose values it shows."""
         changes = super().get_changelist_instance(request)
         patients = sorted({observation.patient_id for observation in changes.result_list})
-        record_look(request, "observation.list", detail={"patients": patients})
+        record(request, "R", "observation.list", detail={"patients": patients})
         return changes
 
     def opened(self, request: HttpRequest, obj: Observation) -> dict[str, Any]:
-        record_look(request, "observation.view", patient_id=obj.patient_id, object_type="observation", object_id=obj.pk)
+        record(request, "R", "observation.view", "observation", obj.pk, patient_id=obj.patient_id)
         return super().opened(request, obj)
 
     @admin.display(description="observed at")

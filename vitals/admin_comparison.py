@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from audit.models import AuditEvent
+from audit.admin import record
 from epicops.admin_site import ExactFilter, ReadOnlyModelAdmin, operator, timestamp
 from vitals.comparison import SHAPES, Unequal, compare, explain, occupied_beds
 from vitals.comparison_runs import ComparisonRun
@@ -90,7 +90,6 @@ def measure(request: HttpRequest, shape: str, samples: int) -> ComparisonRun | s
         found = compare(chosen, beds, samples)
     except Unequal:
         return "The two sides returned different data, so nothing was timed. Is a feed writing meanwhile?"
-    user = operator(request)
     run = ComparisonRun.objects.create(
         shape=shape,
         title=chosen.title if len(beds) == chosen.beds else f"{chosen.title}; {len(beds)} occupied",
@@ -99,11 +98,9 @@ def measure(request: HttpRequest, shape: str, samples: int) -> ComparisonRun | s
         cache=[round(value * MICROSECONDS, 1) for value in found.cache],
         verdict=found.verdict,
         plan=explain(chosen, beds),
-        ran_by_id=user.pk,
+        ran_by_id=operator(request).pk,
     )
-    AuditEvent.objects.record(
-        "E", "comparison.run", actor=user, request=request, object_type="comparisonrun", object_id=run.pk
-    )
+    record(request, "E", "comparison.run", "comparisonrun", run.pk)
     return run
 
 

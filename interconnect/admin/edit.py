@@ -11,7 +11,7 @@ from django.shortcuts import get_list_or_404, get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from audit.models import AuditEvent
+from audit.admin import record
 from epicops.admin_site import operator
 from interconnect.admin.grid import NEW_PATH, NEW_VALUE, grid, overlaid
 from interconnect.admin.messages import message_panels
@@ -180,13 +180,5 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _record(request: HttpRequest, code: str, letter: DeadLetter, revision: Revision) -> None:
-    AuditEvent.objects.record(
-        AuditEvent.Action.UPDATE,
-        code,
-        actor=operator(request),
-        request=request,
-        patient_id=letter.message.patient_id,
-        object_type="inboundmessage",
-        object_id=letter.message_id,
-        detail={"revision": revision.pk, "letter": letter.pk},
-    )
+    detail = {"revision": revision.pk, "letter": letter.pk}
+    record(request, "U", code, "inboundmessage", letter.message_id, patient_id=letter.message.patient_id, detail=detail)

@@ -9,8 +9,7 @@ from django.db.models.functions import Substr
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
-from audit.models import AuditEvent
-from epicops.admin_site import operator
+from audit.admin import record
 from interconnect.admin.patients import HEAD, masked, person_in
 from interconnect.dlq.dead_letters import plain_body
 from interconnect.exports import csv_lines, download
@@ -107,13 +106,7 @@ def export(request: HttpRequest, messages: QuerySet[InboundMessage], name: str) 
     form = FORMATS[name]
     chosen = messages.order_by("pk").alias(begins=Substr("raw", 1, 3, output_field=BinaryField())).filter(form.only)
     ids = list(chosen.values_list("pk", flat=True))
-    AuditEvent.objects.record(
-        AuditEvent.Action.READ,
-        f"message.export-{name}",
-        actor=operator(request),
-        request=request,
-        object_type="inboundmessage",
-        detail={"count": len(ids), "first": ids[0] if ids else None, "last": ids[-1] if ids else None},
-    )
+    detail = {"count": len(ids), "first": ids[0] if ids else None, "last": ids[-1] if ids else None}
+    record(request, "R", f"message.export-{name}", "inboundmessage", detail=detail)
     file_name = f"messages-{timezone.now():%Y%m%d-%H%M%S}.{form.suffix}"
     return download(form.write(in_slices(ids, form.deferred)), file_name, form.content_type)

@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.views.decorators.http import require_POST
 
-from audit.models import AuditEvent
-from epicops.admin_site import ReadOnlyModelAdmin, badge, operator, timestamp
+from audit.admin import record
+from epicops.admin_site import ReadOnlyModelAdmin, badge, timestamp
 from interconnect.admin.discard import discard_letters
 from interconnect.admin.filters import ErrorFilter, TriageFilter
 from interconnect.admin.messages import sender
@@ -98,15 +98,8 @@ class FailureGroupAdmin(ActsOnLetters, ReadOnlyModelAdmin[FailureGroup]):
             return HttpResponseRedirect(page_of(group))
         with transaction.atomic():
             form.save()
-            AuditEvent.objects.record(
-                AuditEvent.Action.UPDATE,
-                "failure.triage",
-                actor=operator(request),
-                request=request,
-                object_type="failuregroup",
-                object_id=pk,
-                detail={"state": group.state, "owner": group.owner_id, "changed": form.changed_data},
-            )
+            detail = {"state": group.state, "owner": group.owner_id, "changed": form.changed_data}
+            record(request, "U", "failure.triage", "failuregroup", pk, detail=detail)
         messages.success(request, f"{group} is {group.get_state_display().lower()}.")
         return HttpResponseRedirect(page_of(group))
 

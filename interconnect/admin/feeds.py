@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from audit.models import AuditEvent
+from audit.admin import record
 from epicops.admin_site import ReadOnlyModelAdmin, badge, operator, timestamp
 from interconnect.admin.rates import chart
 from interconnect.admin.sparkline import HOURS, sparkline
@@ -124,15 +124,7 @@ class FeedAdmin(ReadOnlyModelAdmin[Feed]):
 def _dismiss(request: HttpRequest, feed: Feed, gap: Gap, reason: str) -> None:
     person = operator(request)
     feed.dismissals.create(**gap._asdict(), reason=reason, dismissed_by_id=person.pk)
-    AuditEvent.objects.record(
-        AuditEvent.Action.UPDATE,
-        "feed.gap-dismiss",
-        actor=person,
-        request=request,
-        object_type="feed",
-        object_id=feed.pk,
-        detail=gap._asdict(),
-    )
+    record(request, "U", "feed.gap-dismiss", "feed", feed.pk, detail=gap._asdict())
 
 
 def state(feed: Feed) -> SafeString:

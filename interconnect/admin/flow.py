@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from redis.exceptions import RedisError
 
-from audit.models import AuditEvent
-from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
+from audit.admin import record
+from epicops.admin_site import ReadOnlyModelAdmin, timestamp
 from epicops.redis_client import queue_web_client
 from interconnect.admin.holds import held_back
 from interconnect.consumer.inflight import claims, flight, suspect
@@ -108,15 +108,7 @@ class BatchAdmin(ReadOnlyModelAdmin[Batch]):
 
     @transaction.atomic
     def _carry_out(self, request: HttpRequest, verb: str, batch: UUID, ordinal: int | None) -> None:
-        AuditEvent.objects.record(
-            AuditEvent.Action.EXECUTE,
-            f"claim.{verb}",
-            actor=operator(request),
-            request=request,
-            object_type="batch",
-            object_id=batch,
-            detail={} if ordinal is None else {"ordinal": ordinal},
-        )
+        record(request, "E", f"claim.{verb}", "batch", batch, detail={} if ordinal is None else {"ordinal": ordinal})
         client = queue_web_client()
         lane = next((lane for lane, claim in enumerate(claims(client, MOST + 1)) if claim == batch), None)
         if lane is None or (verb != "release" and not suspect(client, batch, ordinal, lane)):

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from audit.models import AuditEvent
+from audit.admin import record
 from epicops.admin_site import ReadOnlyModelAdmin, badge, operator, timestamp
 from epicops.passive import passive
 from interconnect.admin.preview import outlook
@@ -116,15 +116,7 @@ class RedriveAdmin(ReadOnlyModelAdmin[Redrive]):
         """Download what became of each letter, in the order of replay."""
         redrive = self._visible(request, pk)
         detail = {"count": redrive.items.count()}
-        AuditEvent.objects.record(
-            AuditEvent.Action.READ,
-            "redrive.report",
-            actor=operator(request),
-            request=request,
-            object_type="redrive",
-            object_id=pk,
-            detail=detail,
-        )
+        record(request, "R", "redrive.report", "redrive", pk, detail=detail)
         return download(csv_lines(list(REPORT), report_rows(redrive)), f"redrive-{pk}.csv", "text/csv; charset=utf-8")
 
     def _visible(self, request: HttpRequest, pk: int) -> Redrive:

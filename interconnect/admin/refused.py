@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from audit.models import AuditEvent
-from epicops.admin_site import ReadOnlyModelAdmin, RecentValuesFilter, operator, timestamp
+from audit.admin import record
+from epicops.admin_site import ReadOnlyModelAdmin, RecentValuesFilter, timestamp
 from epicops.crypto import SealBroken
 from interconnect.admin.body import body
 from interconnect.models import RefusedFrame
@@ -41,14 +41,7 @@ class RefusedFrameAdmin(ReadOnlyModelAdmin[RefusedFrame]):
         return format_html("{}<small>{} {}</small>", frame.peer, frame.application, frame.facility)
 
     def opened(self, request: HttpRequest, obj: RefusedFrame) -> dict[str, Any]:
-        AuditEvent.objects.record(
-            AuditEvent.Action.READ,
-            "refusedframe.view",
-            actor=operator(request),
-            request=request,
-            object_type="refusedframe",
-            object_id=obj.pk,
-        )
+        record(request, "R", "refusedframe.view", "refusedframe", obj.pk)
         try:
             head = body(obj.beginning())
         except SealBroken:

@@ -11,8 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from audit.models import AuditEvent
-from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
+from audit.admin import record
+from epicops.admin_site import ReadOnlyModelAdmin, timestamp
 from interconnect.admin.preview import sample
 from interconnect.admin.redrive import redrive_letters
 from interconnect.dlq.changes import changes
@@ -82,15 +82,8 @@ def trial(request: HttpRequest, repair: Repair, letters: DeadLetterQuerySet) -> 
     before = as_last_edited(found)
     after = [attempt(repair, raw) for raw in before]
     pairs = list(zip(found, before, after, strict=True))
-    AuditEvent.objects.record(
-        AuditEvent.Action.READ,
-        "repair.preview",
-        actor=operator(request),
-        request=request,
-        object_type="repair",
-        object_id=repair.pk,
-        detail={"count": len(found), "ids": [letter.pk for letter in found]},
-    )
+    detail = {"count": len(found), "ids": [letter.pk for letter in found]}
+    record(request, "R", "repair.preview", "repair", repair.pk, detail=detail)
     return {
         "differences": [(letter, changes(old, new)) for letter, old, new in pairs if old != new],
         "untouched": [letter for letter, old, new in pairs if old == new],

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
-from audit.models import AuditEvent
+from audit.admin import record
 from epicops.admin_site import operator
 from interconnect.admin.preview import outlook
 from interconnect.admin.selection import confirmation, confirmed_only
@@ -44,13 +44,6 @@ def _request_replay(request: HttpRequest, letters: DeadLetterQuerySet, mode: str
         return 0
     person = operator(request)
     DeadLetter.objects.filter(pk__in=ids).request_replay(by=person, mode=mode)
-    AuditEvent.objects.record(
-        AuditEvent.Action.EXECUTE,
-        "message.replay",
-        actor=person,
-        request=request,
-        object_type="deadletter",
-        object_id=ids[0] if len(ids) == 1 else "",
-        detail={"count": len(ids), "ids": ids, "mode": mode},
-    )
+    detail = {"count": len(ids), "ids": ids, "mode": mode}
+    record(request, "E", "message.replay", "deadletter", ids[0] if len(ids) == 1 else "", detail=detail)
     return len(ids)

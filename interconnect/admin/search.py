@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.views.decorators.http import require_http_methods
 
-from audit.models import AuditEvent
+from audit.admin import record
 from epicops.admin_site import BoundedPaginator, M, NamedDefaultFilter, ReadOnlyModelAdmin, operator
 from interconnect.finding.search import TAKES, Holds, NotUnderstood, read
 from interconnect.finding.searches import Search
@@ -97,14 +97,7 @@ class SearchedAdmin(ReadOnlyModelAdmin[M]):
             search, _ = Search.objects.update_or_create(name=name, defaults={"text": text, "searched_by_id": person.pk})
         else:
             search = Search.objects.create(text=text, searched_by_id=person.pk)
-        AuditEvent.objects.record(
-            AuditEvent.Action.EXECUTE,
-            "message.search",
-            actor=person,
-            request=request,
-            object_type="search",
-            object_id=search.pk,
-        )
+        record(request, "E", "message.search", "search", search.pk)
         return HttpResponseRedirect(f"{listed}?search={search.pk}")
 
     def _asked_again(self, request: HttpRequest, form: SearchForm) -> HttpResponse:

@@ -13,8 +13,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from redis.exceptions import RedisError
 
-from audit.models import AuditEvent
-from epicops.admin_site import operator, pk_from
+from audit.admin import record
+from epicops.admin_site import pk_from
 from interconnect.admin.history import chains
 from interconnect.admin.holds import held_back, unsettled_holds
 from interconnect.finding.effects import Effect, effects_of
@@ -51,15 +51,7 @@ def timeline(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         raise Http404
     subject = SUBJECTS[kind](pk)
     before = pk_from(request.GET.get("before", ""))
-    AuditEvent.objects.record(
-        AuditEvent.Action.READ,
-        "timeline.view",
-        actor=operator(request),
-        request=request,
-        patient_id=pk if kind == "patient" else None,
-        object_type=kind,
-        object_id=pk,
-    )
+    record(request, "R", "timeline.view", kind, pk, patient_id=pk if kind == "patient" else None)
     ids = message_ids(subject, before)
     shown = {
         "title": subject.name,
