@@ -14,7 +14,7 @@ LOCK: Final = 0x53_51  # "SQ": one process at a time
 ROWS: Final = 20_000  # at once
 TURNS: Final = 10  # before the monitor looks at something else
 SETTLED: Final = 30  # seconds after which no transaction that was given an earlier id is still open
-COUNTED: Final = re.compile(r"(.*?)([0-9]{1,18})")
+COUNTED: Final = re.compile(r"(.{0,199}?)([0-9]{1,18})")  # what is longer counts nothing, and fits no series
 
 # MSH-13 is the 13th part of the first line, parted by its 4th character. encode() leaves ASCII as it is.
 READ: Final = r"""

@@ -104,6 +104,15 @@ def test_the_numbers_of_what_was_delivered_are_read_once_it_has_settled(*, has_s
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_sequence_number_of_any_length_keeps_nobody_from_counting_on() -> None:
+    push(numbered(1), numbered(2, "9" * 300))
+    drain()
+    settle()
+
+    assert (scan(), scan()) == (2, 0)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_monitor_looks_for_gaps() -> None:
     push(*map(numbered, [*range(100, 150), 152]))
     drain()
