@@ -33,7 +33,7 @@ if redis.call('LINDEX', KEYS[2], 0) ~= ARGV[1] or redis.call('HGET', KEYS[3], 't
 local messages = redis.call('LRANGE', KEYS[2], 1, -1)
 local stay, dealt = tonumber(ARGV[3]), #ARGV - 3
 redis.call('DEL', KEYS[2])
-redis.call('HDEL', KEYS[4], ARGV[1])
+if stay == 0 then redis.call('HDEL', KEYS[4], ARGV[1]) end
 for place = 1, dealt do redis.call('LPUSH', ARGV[3 + place], messages[#messages - place + 1]) end
 for place = 1, #messages - dealt - stay do redis.call('RPUSH', KEYS[1], messages[place]) end
 redis.call('HINCRBY', KEYS[3], 'left', #messages - dealt - stay)

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.redis_client import queue_client
 from interconnect.consumer import lanes
 from interconnect.consumer.dealing import Dealer
-from interconnect.consumer.queue import InboundQueue
+from interconnect.consumer.queue import Claim, InboundQueue
 from interconnect.models import Batch, InboundMessage, Pause
 from interconnect.reconciliation import reconcile
 from tests.builders import adt, drain, merge, oru, push
@@ -122,6 +123,21 @@ def test_a_claim_that_was_committed_is_not_dealt_out(queue: InboundQueue) -> Non
 
     assert lanes.are_empty(queue_client(), 2)
     assert not queue_client().exists(keys.QUEUE, keys.INFLIGHT)
+
+
+def test_deaths_at_what_stands_alone_are_counted(queue: InboundQueue) -> None:
+    takeovers = []
+
+    def die(_queue: InboundQueue, claim: Claim) -> None:
+        takeovers.append(claim.takeovers)
+        raise RedisError
+
+    push(merge("A40", "1", "2"))
+    for _ in range(3):
+        with pytest.raises(RedisError):
+            Dealer(queue, 2, die).step(10)
+
+    assert takeovers == [0, 1, 2]
 
 
 def test_who_rested_does_not_take_the_queue_for_empty(queue: InboundQueue) -> None:
