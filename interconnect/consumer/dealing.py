@@ -36,9 +36,12 @@ class Dealer:
         return self._alone is not None or self.is_resting or self._has_passed or not self.has_empty_lanes
 
     def rest(self, *, wanted: bool) -> bool:
-        """Deal nothing out for as long as somebody wants the lanes empty; return whether they are."""
+        """Deal nothing out for as long as somebody wants the lanes empty; return whether they are.
+
+        What waits to stand alone goes first: it still obeys the pauses of when it was claimed.
+        """
         self.is_resting = wanted
-        return self.has_empty_lanes
+        return self._alone is None and self.has_empty_lanes
 
     def step(self, size: int) -> bool:
         """Deal one claim out; False when there was none, or when the lanes have to be empty first."""

@@ -140,6 +140,21 @@ def test_deaths_at_what_stands_alone_are_counted(queue: InboundQueue) -> None:
     assert takeovers == [0, 1, 2]
 
 
+def test_what_stands_alone_goes_before_anything_held_is_released(queue: InboundQueue) -> None:
+    taken: list[Claim] = []
+    dealer = Dealer(queue, 2, lambda _queue, claim: taken.append(claim))
+    push(merge("A40", "1", "2"))
+    queue.client.lpush(keys.lane(1), oru())
+    dealer.step(10)  # waits for the lane
+
+    queue.client.delete(keys.lane(1))
+
+    assert not dealer.rest(wanted=True)
+    dealer.step(10)
+    assert taken
+    assert dealer.rest(wanted=True)
+
+
 def test_who_rested_does_not_take_the_queue_for_empty(queue: InboundQueue) -> None:
     dealer = Dealer(queue, 2, lambda _queue, _claim: None)
     push(oru())
