@@ -59,8 +59,11 @@ class Guard:
         self._since = self._window_start()
 
     def note(self) -> None:
-        """Remember how far the server is, for comparison with the next one."""
-        QueueRun.objects.filter(pk=self.run.pk).update(offset=self._info()["master_repl_offset"], seen_at=Now())
+        """Remember how far the server is, for comparison with the next one; ServerChanged where that is here."""
+        info = self._info()
+        if info["run_id"] != self.run.run_id:
+            raise ServerChanged
+        QueueRun.objects.filter(pk=self.run.pk).update(offset=info["master_repl_offset"], seen_at=Now())
 
     def recognise(self, deliveries: Sequence[Delivery]) -> int:
         """Set aside those that came before the change; return how many. Does nothing outside guarded mode."""

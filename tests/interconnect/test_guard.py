@@ -106,6 +106,18 @@ def test_a_claim_notices_that_the_server_was_restarted(stack: Stack) -> None:
         queue.claim(1)
 
 
+def test_how_far_a_server_was_is_not_noted_of_another_one(stack: Stack) -> None:
+    client = queue_client()
+    guard = Guard(client, "worker", client.info("server")["run_id"])
+    QueueRun.objects.update(offset=17)
+    stack.queue.kill()
+    stack.queue.start()
+
+    with pytest.raises(ServerChanged):
+        guard.note()
+    assert QueueRun.objects.get().offset == 17
+
+
 def test_guarded_mode_survives_the_worker(stack: Stack) -> None:
     push(oru())
     drain()
