@@ -90,9 +90,10 @@ class Guard:
             return
         guarded = QueueRun.objects.filter(pk=self.run.pk, unchecked__gt=0)  # other lanes count, too
         with transaction.atomic():
-            guarded.update(unchecked=Greatest(F("unchecked") - taken, 0), recognised=F("recognised") + recognised)
+            left = Greatest(F("unchecked") - taken, 0)
+            is_counted = guarded.update(unchecked=left, recognised=F("recognised") + recognised)
             self.run.refresh_from_db()
-            if self.run.unchecked == 0:
+            if is_counted and self.run.unchecked == 0:
                 self._record("queue.guard.end", {"recognised": self.run.recognised})
 
     def _begin(self, previous: QueueRun | None, info: dict[str, Any]) -> QueueRun:

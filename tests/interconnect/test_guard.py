@@ -118,6 +118,19 @@ def test_how_far_a_server_was_is_not_noted_of_another_one(stack: Stack) -> None:
     assert QueueRun.objects.get().offset == 17
 
 
+def test_of_several_lanes_one_ends_guarded_mode() -> None:
+    client = queue_client()
+    run_id = client.info("server")["run_id"]
+    Guard(client, "lane 0", run_id)
+    QueueRun.objects.update(unchecked=1)
+    one, other = (Guard(client, f"lane {number}", run_id, number) for number in (1, 2))
+
+    one.passed(1, 0)
+    other.passed(1, 0)
+
+    assert AuditEvent.objects.filter(code="queue.guard.end").count() == 1
+
+
 def test_guarded_mode_survives_the_worker(stack: Stack) -> None:
     push(oru())
     drain()
