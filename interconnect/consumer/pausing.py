@@ -18,6 +18,7 @@ from epicops import keys
 from epicops.redis_client import Redis
 from interconnect.consumer.delivery import Delivery, Status
 from interconnect.consumer.holds import held_by
+from interconnect.consumer.lanes import current
 from interconnect.consumer.pauses import Rule
 from interconnect.models import InboundMessage, Pause, PauseQuerySet
 
@@ -60,8 +61,9 @@ def publish(client: Redis) -> None:
 
 
 def is_drained(client: Redis) -> bool:
-    """Whether the queue is paused and all that had been claimed is committed and acknowledged."""
-    return bool(client.hexists(keys.CONTROL, "paused")) and not client.exists(keys.INFLIGHT)
+    """Whether the queue is paused and all that had been claimed, in any lane, is committed and acknowledged."""
+    in_flight = [keys.inflight(lane) for lane in range(current(client) + 1)]
+    return bool(client.hexists(keys.CONTROL, "paused")) and not client.exists(*in_flight)
 
 
 def hold(deliveries: Sequence[Delivery], rules: Sequence[Rule]) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.consumer.pausing import pause, resume
+from interconnect.consumer.pausing import is_drained, pause, resume
 from interconnect.models import InboundMessage, Pause
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
@@ -140,6 +140,18 @@ def test_the_commands_pause_and_resume(olu: User) -> None:
 
     assert (paused.value, paused.until is None) == ("ORU", False)
     assert out.getvalue() == "1 resumed\n"
+
+
+@pytest.mark.parametrize("lane", [0, 2])
+def test_a_queue_is_not_drained_while_a_lane_has_a_claim_in_flight(lane: int) -> None:
+    client = queue_client()
+    client.hset(keys.CONTROL, mapping={"paused": 0, "lanes": 2})
+    client.rpush(keys.inflight(lane), "batch", "message")
+
+    while_in_flight = is_drained(client)
+    client.delete(keys.inflight(lane))
+
+    assert (while_in_flight, is_drained(client)) == (False, True)
 
 
 def test_nobody_pauses_without_the_permission() -> None:
