@@ -4,7 +4,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from audit.models import AuditEvent
-from interconnect.dlq.failures import Discard
+from interconnect.dlq.failures import Discard, FailureGroup
 from interconnect.dlq.second_look import consent_for
 from interconnect.models import DeadLetter, DeadLetterQuerySet
 
@@ -46,12 +46,17 @@ def _carry_out(decision: Discard, by: AbstractBaseUser) -> None:
 
 @transaction.atomic
 def restore(decision: Discard, *, by: AbstractBaseUser) -> int:
-    """Open what this decision discarded and is still discarded; return how many. Raises ValueError after 30 days."""
+    """Open what this decision discarded and is still discarded; return how many. Raises ValueError after 30 days.
+
+    Their failures, resolved meanwhile perhaps, are open again too.
+    """
     if not decision.is_reversible:
         raise ValueError("A discard can be taken back for 30 days only")
     ids = locked(DeadLetter.objects.filter(discard=decision, state=DeadLetter.State.DISCARDED))
     if ids:
         DeadLetter.objects.filter(pk__in=ids).update(state=DeadLetter.State.OPEN)
+        resolved = FailureGroup.objects.filter(state=FailureGroup.State.RESOLVED)
+        resolved.filter(letters__in=ids).update(state=FailureGroup.State.OPEN)
         _record("message.restore", by, decision, ids)
     return len(ids)
 

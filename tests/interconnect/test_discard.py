@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit.models import AuditEvent
 from interconnect.dlq.discard import restore
-from interconnect.models import DeadLetter, Discard, InboundMessage
+from interconnect.models import DeadLetter, Discard, FailureGroup, InboundMessage
 from tests.builders import adt, oru
 from tests.interconnect.test_admin import DEAD_LETTERS, deliver, text
 from tests.operators import VIEW, staff
@@ -67,6 +67,16 @@ def test_a_bulk_discard_is_taken_back_as_a_whole(supervisor: Client) -> None:
 
     assert DeadLetter.objects.open().count() == 3
     assert AuditEvent.objects.get(code="message.restore").detail["count"] == 3
+
+
+def test_a_failure_wants_somebody_again_once_its_discard_is_taken_back(supervisor: Client) -> None:
+    deliver(NO_BED)
+    discard(supervisor, DeadLetter.objects.get(), post="yes", **WHY)
+    FailureGroup.objects.update(state="resolved")
+
+    supervisor.post(decision_url("restore"))
+
+    assert FailureGroup.objects.waiting().exists()
 
 
 def test_all_matching_are_discarded_beyond_the_page_but_not_beyond_the_count(supervisor: Client) -> None:
