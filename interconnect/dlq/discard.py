@@ -31,6 +31,7 @@ def discard(letters: DeadLetterQuerySet, *, by: AbstractBaseUser, reason: str, t
 @transaction.atomic
 def decide(decision: Discard, *, by: AbstractBaseUser, agreed: bool) -> None:
     """Say as the second operator whether the letters are discarded; ValueError when that is not theirs to say."""
+    decision.refresh_from_db(from_queryset=Discard.objects.select_for_update())  # a third may be answering as well
     decision.decide(by=by, agreed=agreed)
     if agreed:
         _carry_out(decision, by)

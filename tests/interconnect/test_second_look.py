@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from audit.models import AuditEvent
 from interconnect.dlq.dead_letters import as_last_edited
+from interconnect.dlq.discard import decide
 from interconnect.dlq.redrive import report, start, step
 from interconnect.models import DeadLetter, Discard, Redrive, Revision
 from tests.builders import adt
@@ -137,6 +138,17 @@ def test_a_refused_discard_leaves_the_letters_open() -> None:
 
     assert DeadLetter.objects.open().count() == 2
     assert Discard.objects.get().consent == "refused"
+
+
+def test_of_two_who_answer_at_once_only_the_first_is_heard() -> None:
+    deliver(NO_BED, adt("A02", bed=""))
+    decision = discard_all(in_as("ada"))
+    seen_by_bea, seen_by_cem = (Discard.objects.get(pk=decision.pk) for _ in range(2))
+    decide(seen_by_bea, by=staff("bea"), agreed=True)
+
+    with pytest.raises(ValueError, match="once is enough"):
+        decide(seen_by_cem, by=staff("cem"), agreed=False)
+    assert Discard.objects.get().consent == "given"
 
 
 def test_one_letter_is_discarded_by_one_person() -> None:
