@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from django.db import connection
 from django.utils.text import slugify
@@ -12,13 +12,17 @@ from epicops.bulk import columns_of, reading_cursor
 from vitals.events import Location, Name, VitalsMeasured
 from vitals.models import Bed, Unit
 
+PRESENCE: Final = "v.patient_id, s.bed_id, s.visit_id, s.from_at, b.key, u.code, b.room, b.label, u.facility"
+
 
 class Presence(NamedTuple):
-    """A patient in a bed now, since `from_at`."""
+    """A patient in a bed now, since `from_at`; `key` is the bed's name in Redis, `bed` what senders call it."""
 
     patient_id: int
     bed_id: int
+    visit_id: int
     from_at: datetime
+    key: str
     unit: str
     room: str
     bed: str
@@ -35,10 +39,9 @@ def presences(patient_ids: set[int]) -> list[Presence]:
     """Return where these patients are, those of them that are in a bed."""
     with reading_cursor() as cursor:
         cursor.execute(
-            """SELECT v.patient_id, s.bed_id, s.from_at, u.code, b.room, b.label, u.facility
-               FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
+            f"""SELECT {PRESENCE} FROM vitals_stay s JOIN vitals_visit v ON v.id = s.visit_id
                JOIN vitals_bed b ON b.id = s.bed_id JOIN vitals_unit u ON u.id = b.unit_id
-               WHERE s.to_at IS NULL AND v.patient_id = ANY(%s)""",
+               WHERE s.to_at IS NULL AND v.patient_id = ANY(%s)""",  # noqa: S608  our own constant
             [list(patient_ids)],
         )
         return [Presence(*row) for row in cursor.fetchall()]

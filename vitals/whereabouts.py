@@ -5,36 +5,20 @@ be written while Redis was away is therefore wrong for no longer than TTL.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from django.db import connection
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.breaker import CircuitOpen
+from epicops.bulk import reading_cursor
 from vitals.cache import breaker
 from vitals.models import Bed
+from vitals.places import PRESENCE, Presence
 
 TTL: Final = 60  # seconds
 SLICE: Final = 500  # patients whose copies are renewed in one round trip
-
-
-class Presence(NamedTuple):
-    """A patient in a bed now; of several in one bed, or beds of one patient, the latest arrival comes first."""
-
-    patient_id: int
-    bed_id: int
-    bed: str
-    unit: str
-    room: str
-    facility: str
-    visit: int
-    since: int  # Unix seconds
-
-    def fields(self) -> dict[str, str | int]:
-        """Return the HASH as other systems read it."""
-        return {name: getattr(self, name) for name in ("bed", "unit", "room", "facility", "visit", "since")}
 
 
 def write_through(patient_ids: Collection[int], bed_ids: Collection[int]) -> None:
@@ -51,7 +35,7 @@ def write_through(patient_ids: Collection[int], bed_ids: Collection[int]) -> Non
                 key = keys.location(patient_id)
                 pipeline.delete(key)
                 if patient_id in by_patient:
-                    pipeline.hset(key, mapping=by_patient[patient_id].fields())
+                    pipeline.hset(key, mapping=_fields(by_patient[patient_id]))
                     pipeline.expire(key, TTL)
             for bed_id, name in names.items():
                 if bed_id in by_bed:
@@ -78,23 +62,33 @@ def _renew(presences: Sequence[Presence]) -> None:
     with get_redis_connection("default").pipeline(transaction=False) as pipeline:
         for presence in reversed(presences):  # of two the later arrival is written last
             key = keys.location(presence.patient_id)
-            pipeline.hset(key, mapping=presence.fields())
+            pipeline.hset(key, mapping=_fields(presence))
             pipeline.expire(key, TTL)
-            pipeline.set(keys.occupant(presence.bed), presence.patient_id, ex=TTL)
+            pipeline.set(keys.occupant(presence.key), presence.patient_id, ex=TTL)
         pipeline.execute()
+
+
+def _fields(presence: Presence) -> dict[str, str | int]:
+    """Return the HASH as other systems read it; `since` in Unix seconds."""
+    return {
+        "bed": presence.key,
+        "unit": presence.unit,
+        "room": presence.room,
+        "facility": presence.facility,
+        "visit": presence.visit_id,
+        "since": int(presence.from_at.timestamp()),
+    }
 
 
 def read_presences(patient_ids: Collection[int] | None = None, bed_ids: Collection[int] = ()) -> list[Presence]:
     """Return who of these patients is where and who is in these beds, the latest arrival first; without any, all."""
-    with connection.cursor() as cursor:
+    with reading_cursor() as cursor:
         cursor.execute(
-            """SELECT v.patient_id, s.bed_id, b.key, u.code, b.room, u.facility, s.visit_id,
-                 extract(epoch FROM s.from_at)::bigint
-               FROM vitals_stay s
+            f"""SELECT {PRESENCE} FROM vitals_stay s
                CROSS JOIN LATERAL (SELECT patient_id FROM vitals_visit WHERE id = s.visit_id LIMIT 1) v
                JOIN vitals_bed b ON b.id = s.bed_id JOIN vitals_unit u ON u.id = b.unit_id
                WHERE s.to_at IS NULL AND (%(all)s OR v.patient_id = ANY(%(patients)s) OR s.bed_id = ANY(%(beds)s))
-               ORDER BY s.from_at DESC, s.id DESC""",
+               ORDER BY s.from_at DESC, s.id DESC""",  # noqa: S608  our own constant
             {"all": patient_ids is None, "patients": list(patient_ids or ()), "beds": list(bed_ids)},
         )
         return [Presence(*row) for row in cursor.fetchall()]
