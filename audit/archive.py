@@ -19,9 +19,11 @@ from psycopg import sql
 
 from audit.chain import Content, canonical, head_mac, key, row_mac
 from audit.models import AuditEvent, AuditStream
+from audit.partitions import TrailInUse, lock_briefly
 
 FETCH: Final = 2_000  # rows at a time
 ONLINE: Final = 13  # months that stay in the database, this one included
+LOCK: Final = 0x4152_4348  # "ARCH": our number among PostgreSQL's advisory locks
 COLUMNS: Final = ("stream_id", "seq", "recorded_at", *Content._fields, "mac")
 
 
@@ -54,13 +56,15 @@ def partition_of(month: date) -> str:
 def archive(month: date, directory: Path, *, actor: str) -> dict[str, Any]:
     """Write a month's rows to `directory`, drop them, record it, and return the manifest.
 
-    Raises ArchiveRefused for a month that is too young or not the oldest, and for rows the chain does not vouch for.
+    Raises ArchiveRefused for a month that is too young or not the oldest, for rows the chain does not vouch for, and
+    where somebody else archives, or reads the trail all the while.
     """
+    require_alone()
     partition = partition_of(month)
     require_oldest(month, partition)
-    streams = {stream.pk: stream for stream in AuditStream.objects.select_for_update().order_by("pk")}
     path = directory / f"{partition}.ndjson.gz"
-    parts = write_rows(path, stored_rows(partition), streams)
+    # Nothing is locked yet: it takes minutes, and everybody writes to the trail.
+    parts = write_rows(path, stored_rows(partition), AuditStream.objects.in_bulk())
     manifest = {
         "month": f"{month:%Y-%m}",
         "rows": sum(part.last - part.first + 1 for part in parts.values()),
@@ -70,12 +74,20 @@ def archive(month: date, directory: Path, *, actor: str) -> dict[str, Any]:
     manifest_path(path).write_text(json.dumps(manifest | {"signature": signature(manifest)}))
     for written in (path, manifest_path(path), directory):  # before the rows go
         sync(written)
-    for pk, part in parts.items():
-        advance(streams[pk], part)
+    for stream in AuditStream.objects.select_for_update().filter(pk__in=parts).order_by("pk"):
+        advance(stream, parts[stream.pk])
     drop(partition)
     detail = {name: manifest[name] for name in ("month", "rows", "sha256")}
     AuditEvent.objects.record("D", "audit.archive", actor=actor, object_type="partition", detail=detail)
     return manifest
+
+
+def require_alone() -> None:
+    """Raise ArchiveRefused while another one archives: both would write the same file."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        if not cursor.fetchone()[0]:
+            raise ArchiveRefused("a month is being archived already")
 
 
 def require_oldest(month: date, partition: str) -> None:
@@ -144,9 +156,12 @@ def advance(stream: AuditStream, part: Part) -> None:
 
 def drop(partition: str) -> None:
     name = sql.Identifier(partition)
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("ALTER TABLE audit_auditevent DETACH PARTITION {}").format(name))
-        cursor.execute(sql.SQL("DROP TABLE {}").format(name))
+    try:
+        with lock_briefly() as cursor:
+            cursor.execute(sql.SQL("ALTER TABLE audit_auditevent DETACH PARTITION {}").format(name))
+            cursor.execute(sql.SQL("DROP TABLE {}").format(name))
+    except TrailInUse as error:
+        raise ArchiveRefused("a backup or a check reads the trail; archive the month when that has ended") from error
 
 
 def verify_archive(path: Path) -> int:

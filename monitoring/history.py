@@ -1,15 +1,16 @@
 """The last day at one-minute grain, and its plots."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from django.db import connection
 from django.utils import timezone
 from django_redis import get_redis_connection
 
+from audit.partitions import TrailInUse, lock_briefly
 from epicops.redis_client import sessions_client
 from interconnect.feed.silence import silent
 from interconnect.models import Feed
@@ -76,8 +77,8 @@ def evicted() -> dict[str, int]:
 
 
 def make_partitions() -> None:
-    """See that the audit trail has its partitions for the next months."""
-    with connection.cursor() as cursor:
+    """See that the audit trail has its partitions for the next months; a later look makes what a backup delays."""
+    with suppress(TrailInUse), lock_briefly() as cursor:
         cursor.execute("SELECT audit_make_partitions(3)")
 
 

@@ -3,18 +3,23 @@
 import gzip
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.backends.utils import CursorWrapper
 
-from audit.archive import ArchiveRefused, archive, verify_archive
+from audit.archive import LOCK, ArchiveRefused, archive, verify_archive
 from audit.chain import Content, Stream
 from audit.models import AuditEvent
+from audit.partitions import TrailInUse, lock_briefly
 from audit.verify import verify
+from sessions_app.registry import ALIAS
 from tests.audit.test_chain import superuser
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,3 +106,66 @@ def test_a_changed_archive_is_found_out(tmp_path: Path) -> None:
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"rows": 2}))
     with pytest.raises(CommandError, match="the manifest has been changed"):
         call_command("verify_audit", archive=path)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[CursorWrapper]:
+    """Somebody else's transaction."""
+    with transaction.atomic(using=ALIAS), connections[ALIAS].cursor() as cursor:
+        yield cursor
+
+
+def archive_and_leave(directory: Path) -> int:
+    try:
+        return int(archive(MONTH, directory, actor="ada")["rows"])
+    finally:
+        connections.close_all()
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+def test_everybody_writes_while_a_month_is_archived(tmp_path: Path, elsewhere: CursorWrapper) -> None:
+    elsewhere.execute("SAVEPOINT before; LOCK TABLE audit_events_2025_01")
+    with ThreadPoolExecutor(1) as threads:
+        archiving = threads.submit(archive_and_leave, tmp_path)
+        until(somebody_waits)
+
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '5s'")
+                AuditEvent.objects.record("R", "bed.view", actor="amara", patient_id=7)
+        finally:
+            elsewhere.execute("ROLLBACK TO before")
+
+        assert archiving.result() == 3
+
+    assert verify({}).findings == []
+
+
+def test_a_month_stays_while_somebody_reads_the_trail(tmp_path: Path, elsewhere: CursorWrapper) -> None:
+    elsewhere.execute("SELECT count(*) FROM audit_auditevent")
+
+    with pytest.raises(ArchiveRefused, match="a backup"):
+        archive(MONTH, tmp_path, actor="ada")
+
+    assert verify({})[:2] == (7, [])
+
+
+def test_only_one_archives_at_a_time(tmp_path: Path, elsewhere: CursorWrapper) -> None:
+    elsewhere.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+    with pytest.raises(ArchiveRefused, match="already"):
+        archive(MONTH, tmp_path, actor="ada")
+
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_partition_that_a_backup_would_delay_is_left_for_later(elsewhere: CursorWrapper) -> None:
+    elsewhere.execute("SELECT count(*) FROM audit_auditevent")
+
+    with pytest.raises(TrailInUse), lock_briefly() as cursor:
+        cursor.execute("SELECT audit_make_partitions(13)")  # one more than there are
