@@ -27,7 +27,9 @@ UNSHOWN: Final = ("o2", "fio2", "acvpu")  # what NEWS2 needs besides
 READ: Final = (*(vital for vital in SHOWN if vital != "bp"), *PRESSURES, *UNSHOWN)
 
 Document = dict[str, Any]
-MALFORMED: Final = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError)  # what `read` raises
+# What `read` raises; OSError where a time is too large for the C library, as nanoseconds are.
+MALFORMED: Final = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, OSError)
+LARGEST: Final = 10**6  # no vital sign is as large
 
 
 class Source(StrEnum):
@@ -111,7 +113,7 @@ def _signs(document: Document) -> Iterable[Sign]:
     for key in (*SHOWN, *UNSHOWN):
         if key in document:
             value = Decimal(str(document[key]).partition("/")[0])
-            if not value.is_finite():
+            if abs(value) >= LARGEST:
                 raise ValueError
             yield Sign("sbp" if key == "bp" else key, value, datetime.fromtimestamp(document["at"][key], UTC))
 

@@ -19,5 +19,5 @@ class CompactJSONSerializer(BaseSerializer):  # type: ignore[misc]  # django-red
         """Return the document, or None, which readers take for a miss, for what is no JSON: others write here too."""
         try:
             return json.loads(ring().open(value, "vitals"))
-        except (ValueError, SealBroken):
+        except (ValueError, SealBroken, RecursionError):
             return None

@@ -221,6 +221,9 @@ def test_a_bed_without_readings_is_remembered_briefly(bed: Bed) -> None:
         b'{"hr":NaN,"at":{"hr":1},"encounter":1}',
         b'{"acvpu":"x","at":{"acvpu":1},"encounter":1}',
         b'{"at":{},"encounter":1,"scale":3}',
+        b'{"hr":1,"at":{"hr":1767135600000000000},"encounter":1}',
+        b'{"hr":1e300,"at":{"hr":1},"encounter":1}',
+        b"[" * 100_000,
         b"",
     ],
 )
