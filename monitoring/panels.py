@@ -6,6 +6,7 @@ A fixed number of queries, whatever is in the tables; None stands for a part tha
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Count, QuerySet
@@ -15,6 +16,7 @@ from audit.models import AuditEvent
 from interconnect.models import DeadLetter, FailureGroup
 from monitoring.health import ROLES, answer
 from monitoring.history import cache_requests
+from monitoring.metrics import info_of
 from monitoring.models import Alert, Sample
 from monitoring.session_ttls import BUCKETS, Shape, Ttls, shapes, total
 from monitoring.status import status
@@ -145,17 +147,14 @@ def reads(totals: Mapping[str, int], before: Mapping[str, int]) -> list[Reads]:
 
 def servers(evicted: Mapping[str, int]) -> list[Server]:
     """Return the roles that answer."""
-    infos: dict[str, dict[str, Any] | None] = {role: answer(client().info) for role, client in ROLES.items()}
-    return [
-        Server(
-            role,
-            info["used_memory"],
-            info["maxmemory"],
-            max(info["evicted_keys"] - evicted.get(role, info["evicted_keys"]), 0),
-        )
-        for role, info in infos.items()
-        if info
-    ]
+    answers = {role: answer(partial(info_of, client)) for role, client in ROLES.items()}
+    return [server(role, infos, evicted.get(role)) for role, infos in answers.items() if infos]
+
+
+def server(role: str, infos: Sequence[dict[str, Any]], evicted: int | None) -> Server:
+    """Add up INFO of the role's server, or of a Cluster's primaries; `evicted` is how many there were an hour ago."""
+    used, limit, now = (sum(info[name] for info in infos) for name in ("used_memory", "maxmemory", "evicted_keys"))
+    return Server(role, used, limit, max(now - (now if evicted is None else evicted), 0))
 
 
 def sessions(now: datetime, samples: Sequence[Sample]) -> Sessions:

@@ -20,7 +20,7 @@ from epicops.redis_client import Redis, connect, queue_client
 from epicops.redis_slots import slot_of_key
 from interconnect.models import InboundMessage
 from interconnect.wire.push import push
-from monitoring import redis_servers
+from monitoring import panels, redis_servers
 from monitoring.metrics import exposition
 from monitoring.preflight import preflight
 from sessions_app.backend import SessionStore
@@ -313,3 +313,4 @@ def test_operators_see_every_shard(cluster: Cluster, client: Redis) -> None:
     assert redis_servers.digest(client)["role"] == "master · master · master"
     assert family.number == 30
     assert 'epicops_redis_memory_max_bytes{role="queue"} 8.05306368e+08' in exposition().decode()  # 3 x 256 MiB
+    assert [server.limit for server in panels.servers({})] == [3 * 256 * 2**20] * 3
