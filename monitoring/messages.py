@@ -47,7 +47,7 @@ def is_taken(channel: Callable[[], object]) -> bool:
 
 
 def post(body: dict[str, Any]) -> None:
-    """POST JSON to the webhook; raises OSError, also for an answer that is no success."""
+    """POST JSON to the webhook; raises OSError, also for an answer that is no success, HTTPException for no HTTP."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(  # noqa: S310  the address is the operator's own
         settings.EPICOPS_ALERT_WEBHOOK, json.dumps(body).encode(), headers, method="POST"
@@ -101,6 +101,8 @@ class Blackout:
             self._is_told = send("PostgreSQL does not answer", ["critical: nothing is applied and nobody can sign in"])
 
     def is_over(self) -> None:
-        if self._is_told:
-            send("resolved: PostgreSQL answers again", ["See the other alerts for what has to catch up."])
-        self._since, self._is_told = None, False
+        self._since = None
+        if self._is_told:  # until somebody has heard of the end
+            self._is_told = not send(
+                "resolved: PostgreSQL answers again", ["See the other alerts for what has to catch up."]
+            )

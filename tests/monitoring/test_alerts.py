@@ -156,6 +156,19 @@ def test_a_webhook_that_does_not_speak_http_fails_and_ends_nothing(settings: Set
         assert not send("Part down", ["critical"])
 
 
+def test_the_end_of_an_outage_is_told_until_somebody_hears(settings: Settings) -> None:
+    blackout, emails = Blackout(), settings.EPICOPS_ALERT_EMAILS
+    for now in (0.0, 60.0):
+        blackout.goes_on(now)
+
+    settings.EPICOPS_ALERT_WEBHOOK = "http://127.0.0.1:9/"  # where nobody answers
+    for addresses in ([], emails, emails):
+        settings.EPICOPS_ALERT_EMAILS = addresses
+        blackout.is_over()
+
+    assert told() == ["PostgreSQL does not answer", "resolved: PostgreSQL answers again"]
+
+
 def test_without_postgresql_one_message_goes_out_and_one_when_it_is_back() -> None:
     blackout = Blackout()
 
