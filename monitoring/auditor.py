@@ -11,6 +11,7 @@ from typing import Any, Final
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import permission_required
+from django.core.validators import MaxValueValidator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
@@ -29,6 +30,7 @@ from monitoring.questions import QUESTIONS, patient_with
 PER_PAGE: Final = 100
 CHUNK: Final = 2_000  # rows
 MONTH: Final = timedelta(days=30)
+LAST_DAY: Final = date(9999, 12, 30)  # there is a midnight after it
 COLUMNS: Final = (
     *("recorded_at", "actor", "actor_id", "source_ip", "action", "code", "patient_id", "object_type", "object_id"),
     *("detail", "stream_id", "seq"),
@@ -43,7 +45,7 @@ class QuestionForm(forms.Form):
         required=False, max_length=150, help_text="Patient number, user name or message number, where one is meant"
     )
     since = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), validators=[MaxValueValidator(LAST_DAY)])
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}

@@ -52,6 +52,8 @@ def number(subject: str) -> int:
 
 def patient_with(identifier: str) -> Patient | None:
     """Return the patient with this identifier of any authority, None where it is nobody's or not one person's."""
+    if "\0" in identifier:  # PostgreSQL takes no such text
+        return None
     found = Patient.objects.filter(identifiers__value=identifier).distinct()[:2]
     return found[0] if len(found) == 1 else None
 

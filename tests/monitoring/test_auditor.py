@@ -152,6 +152,16 @@ def test_an_identifier_becomes_our_number_and_stays_out_of_the_address(auditor: 
     assert missed["Location"] == PAGE
 
 
+def test_what_can_be_no_identifier_is_nobodys(auditor: Client) -> None:
+    assert auditor.post(reverse("audit_find_patient"), {"identifier": "\x00"})["Location"] == PAGE
+
+
+def test_no_day_breaks_a_question(auditor: Client) -> None:
+    days = ("0001-01-01", "9999-12-30", "9999-12-31")
+
+    assert {auditor.get(PAGE, question("trail", since=days[0], until=day)).status_code for day in days} == {200}
+
+
 @pytest.mark.parametrize("subject", ["", "x", "-1", "9" * 40, "\u0661", "\x00"])
 def test_no_subject_breaks_a_question(auditor: Client, subject: str) -> None:
     assert {auditor.get(PAGE, question(name, subject)).status_code for name in QUESTIONS} == {200}
