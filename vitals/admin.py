@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -151,9 +152,10 @@ class CodeMappingAdmin(AuditedModelAdmin[CodeMapping]):
     def has_delete_permission(self, request: HttpRequest, obj: CodeMapping | None = None) -> bool:
         return request.user.has_perm("vitals.delete_codemapping")  # nothing refers to it
 
-    def delete_model(self, request: HttpRequest, obj: CodeMapping) -> None:
-        self._record(request, AuditEvent.Action.DELETE, "delete", obj, "")
-        super().delete_model(request, obj)
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[CodeMapping]) -> list[LogEntry]:
+        for mapping in queryset:
+            self._record(request, AuditEvent.Action.DELETE, "delete", mapping, "")
+        return super().log_deletions(request, queryset)
 
 
 @admin.register(UnmappedCode)

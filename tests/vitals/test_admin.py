@@ -18,7 +18,7 @@ from tests import factories
 from tests.builders import adt, oru
 from tests.operators import root, staff
 from vitals.codes import local_codes
-from vitals.models import Bed, OxygenTarget, Patient, UnmappedCode
+from vitals.models import Bed, CodeMapping, OxygenTarget, Patient, UnmappedCode
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +88,19 @@ def test_an_unmapped_code_is_offered_until_it_is_mapped(client: Client) -> None:
     assert local_codes()[("5", "")].vital == "bp"
     assert "?code=5" not in client.get(listing).content.decode()
     assert AuditEvent.objects.filter(code="codemapping.add").count() == 1
+
+
+def test_each_mapping_that_is_deleted_is_on_record_also_of_several(client: Client) -> None:
+    client.force_login(root())
+    one, *others = (CodeMapping.objects.create(code=code, vital="hr").pk for code in "123")
+
+    client.post(reverse("admin:vitals_codemapping_delete", args=[one]), {"post": "yes"})
+    several = {"action": "delete_selected", "_selected_action": others, "post": "yes"}
+    client.post(reverse("admin:vitals_codemapping_changelist"), several)
+
+    assert not CodeMapping.objects.exists()
+    deleted = AuditEvent.objects.filter(code="codemapping.delete", action="D").values_list("object_id", flat=True)
+    assert sorted(deleted) == [str(pk) for pk in (one, *others)]
 
 
 def test_an_oxygen_target_has_an_author_and_a_time_and_stays(client: Client) -> None:
