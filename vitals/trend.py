@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -73,7 +73,9 @@ def read_history(patient_id: int, now: datetime) -> History | None:
 def read_series(patient_id: int, now: datetime) -> dict[str, list[float | None]]:
     """Return the last 24 hours by the minute: `at` (Unix seconds), and each vital's mean, None where it has none."""
     means: dict[datetime, dict[str, float]] = {}
-    rows = _of_the_day(patient_id, now).values_list("vital", TruncMinute("observed_at")).annotate(Avg("value"))
+    rows = (
+        _of_the_day(patient_id, now).values_list("vital", TruncMinute("observed_at", tzinfo=UTC)).annotate(Avg("value"))
+    )
     for vital, minute, mean in rows.order_by():
         means.setdefault(minute, {})[vital] = round(float(mean), 1)
     at = sorted(means)

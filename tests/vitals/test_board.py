@@ -1,16 +1,17 @@
 """A ward in order of urgency, what its header counts, how a course is drawn, and how times are written."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from tests import factories
 from vitals.board import Board, read_board
 from vitals.house import read_ward
 from vitals.models import Unit, VisitPlan
 from vitals.templatetags.hyperspace import age, bed_name, due
-from vitals.trend import BUCKETS, HISTORY_ROWS, read_history
+from vitals.trend import BUCKETS, HISTORY_ROWS, read_history, read_series
 
 HIGH = factories.WHOLE | {"rr": 26, "spo2": 90, "hr": 128}
 
@@ -92,6 +93,20 @@ def test_a_long_course_stays_small() -> None:
     assert history is not None
     assert len(history.rows) == HISTORY_ROWS
     assert all(len(line.split()) <= BUCKETS + 1 for trend in history.trends for line in trend.lines)
+
+
+@pytest.mark.django_db
+def test_the_hour_that_the_clock_goes_back_is_drawn_twice(settings: Settings) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    visit, now = factories.admit(factories.bed()), timezone.now()
+    first = datetime(2025, 10, 26, 0, 30, 30, tzinfo=UTC)  # 2:30, and an hour later again
+    for at, rate in ((first, 60), (first + timedelta(hours=1), 120)):
+        factories.observe(visit, minutes_ago=(now - at).total_seconds() / 60, hr=rate)
+
+    series = read_series(visit.patient_id, first + timedelta(hours=2))
+
+    assert series["hr"] == [60, 120]
+    assert series["at"] == [first.timestamp() - 30, first.timestamp() + 3570]
 
 
 @pytest.mark.django_db
