@@ -18,6 +18,7 @@ QUEUE: Final = re.compile(r"\{?interconnect:[a-z{}:-]+")
 ALLOWED: Final = {"cache": CACHE, "queue": QUEUE}
 EDITABLE: Final = re.compile(r"patient:[\w.-]+:vitals")
 SHOWN: Final = 20  # elements of a list, whose sizes are shown
+GONE: Final = -2  # PTTL's answer for no key
 
 # KEYS 1 key  ->  its value and SHA-1, as of one moment
 READ: Final = "local v = redis.call('GET', KEYS[1]) return {v, redis.sha1hex(v or '')}"
@@ -61,7 +62,8 @@ def read(client: Redis, name: str) -> Key | None:
     if kind == "none":
         return None
     value, sha1 = value_of(client, name, kind)
-    left = int(client.pttl(name))
+    if (left := int(client.pttl(name))) == GONE:  # since its kind was asked for
+        return None
     size = int(client.memory_usage(name) or 0)
     is_editable = EDITABLE.fullmatch(name) is not None and bool(sha1)
     return Key(name, kind, size, left if left >= 0 else None, value, sha1, is_editable)
@@ -71,7 +73,7 @@ def value_of(client: Redis, name: str, kind: str) -> tuple[str, str]:
     """Return what is shown of a value, and the SHA-1 by which it may be replaced."""
     if kind == "string":
         raw, sha1 = client.eval(READ, 1, name)
-        return ("sealed", "") if is_sealed(raw) else (text(raw), sha1.decode())
+        return ("sealed", "") if is_sealed(raw or b"") else (text(raw or b""), sha1.decode())
     if kind == "hash":
         fields: dict[Any, Any] = client.hgetall(name)
         return "\n".join(sorted(f"{text(field)}: {text(value)}" for field, value in fields.items())), ""

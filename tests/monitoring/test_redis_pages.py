@@ -11,7 +11,8 @@ from django_redis import get_redis_connection
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.crypto import is_sealed
-from epicops.redis_client import queue_client, sessions_client
+from epicops.redis_client import Redis, queue_client, sessions_client
+from monitoring.key_inspector import read
 from monitoring.redis_servers import OTHER, families, family_of, slow_log
 from tests.builders import adt, push
 from tests.operators import staff
@@ -117,6 +118,21 @@ def test_messages_of_the_queue_are_shown_by_size_only(supervisor: Client) -> Non
 )
 def test_no_other_key_is_looked_at(supervisor: Client, role: str, name: str) -> None:
     assert supervisor.post(reverse("redis_key", args=[role]), {"name": name}).status_code == 404
+
+
+@pytest.mark.parametrize("value", ["x", {"a": "b"}])
+def test_a_key_that_expires_while_it_is_read_is_none(value: str | dict[str, str]) -> None:
+    class Late(Redis):
+        def type(self, name: str) -> bytes:
+            kind: bytes = super().type(name)
+            self.delete(name)
+            return kind
+
+    client = Late(connection_pool=get_redis_connection("default").connection_pool)
+    client.delete(NAME)
+    client.hset(NAME, mapping=value) if isinstance(value, dict) else client.set(NAME, value)
+
+    assert read(client, NAME) is None
 
 
 def test_a_document_is_replaced_keeps_its_ttl_and_is_on_record(supervisor: Client) -> None:
