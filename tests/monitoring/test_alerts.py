@@ -162,8 +162,10 @@ def test_the_end_of_an_outage_is_told_until_somebody_hears(settings: Settings) -
         blackout.goes_on(now)
 
     settings.EPICOPS_ALERT_WEBHOOK = "http://127.0.0.1:9/"  # where nobody answers
-    for addresses in ([], emails, emails):
-        settings.EPICOPS_ALERT_EMAILS = addresses
+    settings.EPICOPS_ALERT_EMAILS = []
+    blackout.is_over()
+    settings.EPICOPS_ALERT_EMAILS = emails
+    for _ in range(2):
         blackout.is_over()
 
     assert told() == ["PostgreSQL does not answer", "resolved: PostgreSQL answers again"]
