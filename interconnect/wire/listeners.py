@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
+from epicops.arguments import PORT
 from epicops.tls import server_context
 from interconnect.wire.mllp_server import Limits, Network
 from interconnect.wire.objections import Sender
@@ -38,7 +39,7 @@ class Listener:
 
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=2575, help="TCP port (default: %(default)s); 0 takes a free one")
+    parser.add_argument("--port", type=PORT, default=2575, help="TCP port (default: %(default)s); 0 takes a free one")
     for option, name, unit, words in NUMBERS:
         default = getattr(DEFAULT, name)
         words = f"{words} (default: %(default)s)"  # noqa: PLW2901

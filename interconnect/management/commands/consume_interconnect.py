@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from epicops.arguments import PORT, between
 from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
 from interconnect.consumer.lane_processes import LaneEnded, run_lanes
@@ -36,7 +37,10 @@ class Command(BaseCommand):
         parser.epilog = "Example: manage.py consume_interconnect --strict --metrics-port 9101"
         parser.add_argument("--drain", action="store_true", help="stop when nothing is left; print one JSON line")
         parser.add_argument(
-            "--batch", type=batch_size, default=MAX_BATCH, help=f"messages per transaction (default {MAX_BATCH})"
+            "--batch",
+            type=between(1, MAX_BATCH),
+            default=MAX_BATCH,
+            help=f"messages per transaction (default {MAX_BATCH})",
         )
         parser.add_argument(
             "--lanes",
@@ -47,7 +51,7 @@ class Command(BaseCommand):
             help="apply in N processes beside the one that deals out, each patient's messages in order (default 1)",
         )
         parser.add_argument("--lane", type=int, metavar="K", help="be lane K of N only, 0 to deal out")
-        parser.add_argument("--metrics-port", type=int, metavar="PORT", help="serve metrics of all lanes on PORT")
+        parser.add_argument("--metrics-port", type=PORT, metavar="PORT", help="serve metrics of all lanes on PORT")
         parser.add_argument("--tell", action="store_true", help=SUPPRESS)  # what run_lanes hears of a lane
         parser.add_argument(
             "--strict", action="store_true", help="start only where preflight says that no message can be lost"
@@ -94,10 +98,3 @@ class Command(BaseCommand):
             counts = {name: done[name] for name in ("applied", "skipped", "dead", "batches", "redelivered")}
             seconds = round(time.monotonic() - started, 3)
             sys.stdout.write(json.dumps({**counts, "seconds": seconds}) + "\n")
-
-
-def batch_size(text: str) -> int:
-    size = int(text)
-    if not 1 <= size <= MAX_BATCH:
-        raise ValueError(text)
-    return size

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from epicops.answering import person_answering
+from epicops.arguments import DAYS
 from interconnect.dlq.retention import forget, forgettable
 
 
@@ -14,12 +15,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = "Example: manage.py forget_dead_letters --older-than 90 --by susan"
-        parser.add_argument("--older-than", type=int, required=True, metavar="DAYS", help="days since they failed")
+        parser.add_argument("--older-than", type=DAYS, required=True, metavar="DAYS", help="days since they failed")
         parser.add_argument("--by", help="user name of the supervisor who answers for it")
 
     def handle(self, *, older_than: int, by: str | None, **options: Any) -> None:
-        if older_than < 1:
-            raise CommandError("--older-than is at least 1")
         letters = forgettable(timedelta(days=older_than))
         if by is None:
             self.stdout.write(f"{letters.count():,} would lose their bodies; name a supervisor with --by to do it")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from interconnect.models import HttpSender
@@ -17,6 +18,10 @@ class Command(BaseCommand):
 
     def handle(self, *, name: str, disable: bool, **options: Any) -> None:
         if not disable:
+            try:
+                HttpSender(name=name).clean_fields(exclude={"token_sha256"})
+            except ValidationError as error:
+                raise CommandError(" ".join(error.messages)) from None
             _, token = HttpSender.issue(name)
             self.stdout.write(token)
         elif not HttpSender.objects.filter(name=name).update(is_active=False):

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
+from epicops.arguments import not_negative
 from epicops.away import away
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
@@ -22,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON line")
         parser.add_argument(
-            "--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help="again and again until Ctrl-C"
+            "--watch", type=not_negative, nargs="?", const=2.0, metavar="SECONDS", help="again and again until Ctrl-C"
         )
 
     def handle(self, *, as_json: bool, watch: float | None, **options: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
 
+from epicops.arguments import positive
 from epicops.breaker import Breaker
 from epicops.redis_client import queue_door_client, queue_web_client
 from epicops.systemd import notify
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--max-held",
-            type=int,
+            type=positive,
             default=byte_budget.BYTES,
             metavar="BYTES",
             help="memory for unfinished and unanswered frames, all connections together (default: %(default)s)",

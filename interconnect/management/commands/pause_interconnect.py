@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from epicops.answering import person_answering
+from epicops.arguments import not_negative, positive
 from epicops.redis_client import queue_client
 from interconnect.consumer.pausing import is_drained, pause
 from interconnect.models import Pause
@@ -25,10 +26,10 @@ class Command(BaseCommand):
         parser.add_argument("value", nargs="?", default="", help="ORU^R01, ORU, or a facility as in MSH-4.1")
         parser.add_argument("--reason", required=True, help="never patient data")
         parser.add_argument("--by", required=True, help="user name of the person who answers for it")
-        parser.add_argument("--minutes", type=int, help="end it by itself")
+        parser.add_argument("--minutes", type=positive, help="end it by itself")
         parser.add_argument(
             "--drain",
-            type=float,
+            type=not_negative,
             metavar="SECONDS",
             help="with queue: return once all that was claimed is committed; exit 1 if that takes longer",
         )

@@ -3,7 +3,6 @@
 import re
 import sys
 import time
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import Progress
 
+from epicops.arguments import PORT, not_negative, positive
 from epicops.shutdown import stop_on_signal
 from epicops.tls import client_context
 from interconnect.wire.mllp_client import MLLPSender, control_id_of
@@ -32,13 +32,13 @@ class Command(BaseCommand):
         parser.epilog = "Example: manage.py send_mllp admission.hl7 --host 10.1.2.3 --rate 20"
         parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="or folder")
         parser.add_argument("--host", default="127.0.0.1", help="receiver (default: %(default)s)")
-        parser.add_argument("--port", type=int, default=2575, help="its TCP port (default: %(default)s)")
+        parser.add_argument("--port", type=PORT, default=2575, help="its TCP port (default: %(default)s)")
         parser.add_argument("--window", type=positive, default=1, help="unanswered messages at once (default 1)")
         parser.add_argument(
-            "--rate", type=float, default=0.0, metavar="N", help="messages per second (default: no limit)"
+            "--rate", type=not_negative, default=0.0, metavar="N", help="messages per second (default: no limit)"
         )
         parser.add_argument(
-            "--give-up", type=float, default=60.0, metavar="SECONDS", help="end after so long without an answer"
+            "--give-up", type=not_negative, default=60.0, metavar="SECONDS", help="end after so long without an answer"
         )
         parser.add_argument("--tls-ca", metavar="FILE", help="speak TLS; the receiver's certificate is signed by these")
         parser.add_argument("--tls-cert", metavar="FILE", help="then show this certificate; its key in the same file")
@@ -97,9 +97,3 @@ def messages_in(path: Path) -> Iterator[bytes]:
     lines = path.read_bytes().translate(None, FRAMING).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     for match in MESSAGE.finditer(lines.removeprefix(b"\xef\xbb\xbf")):
         yield match[0].rstrip(b"\n").replace(b"\n", b"\r") + b"\r"
-
-
-def positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ArgumentTypeError("at least 1")
-    return number

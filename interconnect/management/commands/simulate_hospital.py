@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from epicops import keys
+from epicops.arguments import not_negative, positive
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.simulator import Hospital, leftovers, ticking, utc_now
@@ -175,18 +176,6 @@ def progress(sender: Sender, started_at: float, seed: int) -> AbstractContextMan
 def speed(sender: Sender, started_at: float) -> dict[str, float]:
     seconds = time.monotonic() - started_at
     return {"seconds": round(seconds, 2), "rate": round((sender.counts.accepted + sender.counts.refused) / seconds, 1)}
-
-
-def positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ArgumentTypeError("must be at least 1")
-    return number
-
-
-def not_negative(text: str) -> float:
-    if not 0 <= (number := float(text)) < float("inf"):
-        raise ArgumentTypeError("must be 0 or more")
-    return number
 
 
 def percent(text: str) -> float:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from epicops.arguments import DAYS
 from epicops.pki import Authority
 from epicops.redis_config import URL_USERS
 
@@ -19,11 +20,14 @@ class Command(BaseCommand):
         parser.epilog = "Example: manage.py make_dev_pki pki 127.0.0.1 redis-1.example"
         parser.add_argument("out", type=Path, help="folder for ca.crt, NAME.crt and NAME.key")
         parser.add_argument("hosts", nargs="*", help="names or addresses that clients dial")
-        parser.add_argument("--days", type=int, default=90, help="validity of the certificates (default %(default)s)")
+        parser.add_argument("--days", type=DAYS, default=90, help="validity of the certificates (default %(default)s)")
 
     def handle(self, *, out: Path, hosts: list[str], days: int, **options: Any) -> None:
-        authority = Authority(out)
-        authority.create("epicops trial CA")
+        try:
+            authority = Authority(out)
+            authority.create("epicops trial CA")
+        except OSError as error:
+            raise CommandError(f"cannot write to {out}: {error.strerror}") from error
         for host in hosts:
             authority.issue(host, [host], days=days)
         for user in URL_USERS:

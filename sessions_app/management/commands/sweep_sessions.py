@@ -12,6 +12,7 @@ from django.db import close_old_connections
 from redis.exceptions import NoPermissionError
 
 from epicops import keys
+from epicops.arguments import not_negative
 from epicops.shutdown import stop_on_signal
 from sessions_app.sweeper import sweep
 from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable, trust
@@ -44,7 +45,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="one pass, for cron; print one JSON line")
-        parser.add_argument("--every", type=float, default=30.0, help="seconds between passes (default 30)")
+        parser.add_argument("--every", type=not_negative, default=30.0, help="seconds between passes (default 30)")
 
     def handle(self, *, once: bool, every: float, **_options: Any) -> None:
         refuse_another_user()

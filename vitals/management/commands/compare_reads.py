@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from epicops.arguments import between
 from vitals.comparison import SHAPES, Comparison, Unequal, compare, occupied_beds
 
 MICROSECONDS = 1_000_000
@@ -19,7 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = "Example: manage.py compare_reads bed-orm bed-local --samples 200"
         parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=", ".join(shape.name for shape in SHAPES))
-        parser.add_argument("--samples", type=int, help="instead of each shape's own number; at least 2")
+        parser.add_argument("--samples", type=between(2, 10**6), help="instead of each shape's own number; at least 2")
         parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
 
     def handle(self, *, shapes: list[str], samples: int | None, **options: Any) -> None:
@@ -27,8 +28,6 @@ class Command(BaseCommand):
         chosen = [shape for shape in SHAPES if not shapes or shape.name in shapes]
         if unknown := set(shapes) - {shape.name for shape in SHAPES}:
             raise CommandError(f"no such shape: {', '.join(sorted(unknown))}")
-        if samples is not None and samples < 2:  # noqa: PLR2004  percentiles of one sample are none
-            raise CommandError("--samples needs at least 2")
         if not (beds := occupied_beds()):
             raise CommandError("no bed is occupied: nothing to read")
         try:
