@@ -27,6 +27,7 @@ from django_otp import DEVICE_ID_SESSION_KEY
 from epicops.admin_menu import menu
 from epicops.admin_rows import rows
 from epicops.kept import Kept
+from epicops.portal import OPERATIONS
 
 M = TypeVar("M", bound=Model)
 
@@ -47,9 +48,10 @@ class OpsAdminSite(admin.AdminSite):
     site_url = None  # an operator's session opens no other pages
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Let in staff; whoever has a second factor, only with a session that it opened."""
-        has_second = getattr(request.user, "has_second_factor", False)
-        return super().has_permission(request) and (not has_second or DEVICE_ID_SESSION_KEY in request.session)
+        """Let in staff who came by the operators' door, with the second factor if they have one."""
+        if not super().has_permission(request) or request.session.get("portal", OPERATIONS) != OPERATIONS:
+            return False
+        return not getattr(request.user, "has_second_factor", False) or DEVICE_ID_SESSION_KEY in request.session
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the apps in the order of INSTALLED_APPS: what operators need first comes first.

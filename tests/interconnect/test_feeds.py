@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from epicops.portal import OPERATIONS
 from interconnect.models import Feed, FeedSequence, RefusedFrame
 from interconnect.wire.refused import Refusal, RefusalLog
 from monitoring.alerts import Memory, look
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def page_of(client: Client, feed: Feed) -> str:
-    return signed_in(client, root(), "admin").get(f"/admin/interconnect/feed/{feed.pk}/change/").content.decode()
+    return signed_in(client, root(), OPERATIONS).get(f"/admin/interconnect/feed/{feed.pk}/change/").content.decode()
 
 
 def with_gap(feed: Feed) -> Feed:
@@ -57,7 +58,7 @@ def test_the_page_of_a_sender_that_does_not_count_says_so(client: Client) -> Non
 def test_a_sender_sees_its_refused_frames_and_a_viewer_does_not(client: Client) -> None:
     feed = make_feed(days=1, per_hour=1, silent_for=timedelta(minutes=1))
     refuse(b"MSH|^~\\&|LAB|X|")
-    viewer = signed_in(Client(), staff("vera", "view_feed"), "admin")
+    viewer = signed_in(Client(), staff("vera", "view_feed"), OPERATIONS)
 
     assert "Too large" in page_of(client, feed)
     assert "Too large" not in viewer.get(f"/admin/interconnect/feed/{feed.pk}/change/").content.decode()
@@ -66,7 +67,7 @@ def test_a_sender_sees_its_refused_frames_and_a_viewer_does_not(client: Client) 
 def test_the_list_takes_a_fixed_number_of_queries(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    client = signed_in(client, root(), "admin")
+    client = signed_in(client, root(), OPERATIONS)
     for number in range(5):
         made = make_feed(days=2, per_hour=9, silent_for=timedelta(hours=9), now=timezone.now())
         Feed.objects.filter(pk=made.pk).update(application=f"LAB{number}")

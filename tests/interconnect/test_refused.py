@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audit.models import AuditEvent
+from epicops.portal import OPERATIONS
 from interconnect.models import RefusedFrame
 from interconnect.wire.refused import Refusal, RefusalLog
 from tests.factories import signed_in
@@ -24,7 +25,7 @@ def test_a_refused_frame_can_be_opened_with_its_bytes_and_its_answer(client: Cli
     log.flush()
     row = RefusedFrame.objects.get()
 
-    client = signed_in(client, staff("rita", "view_refusedframe"), "admin")
+    client = signed_in(client, staff("rita", "view_refusedframe"), OPERATIONS)
     listed = client.get("/admin/interconnect/refusedframe/").content.decode()
     page = client.get(f"/admin/interconnect/refusedframe/{row.pk}/change/").content.decode()
     assert "This is not MLLP" in listed
@@ -66,9 +67,9 @@ def test_the_beginning_of_a_frame_is_sealed_and_its_page_opens_it(client: Client
     address = f"/admin/interconnect/refusedframe/{row.pk}/change/"
 
     rita = staff("rita", "view_refusedframe")
-    page = signed_in(client, rita, "admin").get(address).content.decode()
+    page = signed_in(client, rita, OPERATIONS).get(address).content.decode()
     settings.EPICOPS_SEALING_KEYS = ""  # her session was sealed with it, too
-    without_key = signed_in(client, rita, "admin").get(address).content.decode()
+    without_key = signed_in(client, rita, OPERATIONS).get(address).content.decode()
 
     assert b"Okafor" not in bytes(row.head)
     assert "Okafor" in page

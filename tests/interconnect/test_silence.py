@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from epicops.portal import OPERATIONS
 from interconnect.feed.silence import histories, missing, silent
 from interconnect.models import Feed, FeedHour
 from tests.factories import signed_in
@@ -59,6 +60,6 @@ def test_a_feed_without_a_week_of_history_is_judged_by_its_mean() -> None:
 def test_the_feeds_page_names_the_silent_one(client: Client) -> None:
     feed(days=15, per_hour=120, silent_for=timedelta(days=1), now=timezone.now())
 
-    page = signed_in(client, root(), "admin").get("/admin/interconnect/feed/").content.decode()
+    page = signed_in(client, root(), OPERATIONS).get("/admin/interconnect/feed/").content.decode()
     assert "LAB @ X" in page
     assert "Silent" in page

@@ -54,3 +54,12 @@ def test_an_admin_session_opens_no_ward(client: Client) -> None:
     client.post("/admin/login/", LOGIN)
 
     assert client.get("/hyperspace/").status_code == 403
+
+
+def test_a_session_of_another_door_opens_no_admin_page(client: Client) -> None:
+    amara = factories.amara()
+    amara.is_staff = True
+    amara.save()
+    factories.signed_in(client, amara)
+
+    assert client.get("/admin/").headers["Location"] == "/admin/login/?next=/admin/"
