@@ -168,7 +168,7 @@ def latencies(count: int) -> list[float]:
     process = subprocess.Popen([sys.executable, HERE.parent / "manage.py", "consume_interconnect"])
     found = []
     try:
-        for raw in generate(count + 1, seed=99, start=datetime(2027, 1, 1, tzinfo=UTC)):
+        for raw in generate(count + 1, seed=99, start=datetime(2026, 7, 1, tzinfo=UTC)):
             control_id = hl7.parse(raw.decode()).segment("MSH")[10]
             started = time.perf_counter()
             queue_client().lpush(keys.QUEUE, raw)

@@ -148,7 +148,7 @@ def time(segment: Segment | None, position: int, path: str = "", *, may_be_ahead
     path = f"{path or segment.name}-{position}"
     at = parse(value, path)
     if is_ahead(at) and not may_be_ahead:
-        raise MessageRejected("future-time", "A time lies in the future", path=path, code="102")
+        raise MessageRejected("future-time", "A time lies in the future: a wrong clock or zone", path=path, code="102")
     return at
 
 
