@@ -2,7 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+from django.utils.timezone import get_default_timezone
 
 from interconnect.feed.feeds import Feed, FeedHour
 
@@ -45,12 +48,18 @@ def missing(feed: Feed, hours: Hours, now: datetime) -> float:
 
 def usual(feed: Feed, hours: Hours, hour: datetime) -> float:
     """Return messages per hour: the mean of this hour of the week, of all hours while there is no such hour yet."""
-    alike = [hour - number * WEEK for number in range(1, WEEKS + 1)]
-    known = [hours.get(past, 0) for past in alike if past >= feed.first_seen_at]
+    known = [hours.get(past, 0) for past in _alike(hour, get_default_timezone()) if past >= feed.first_seen_at]
     if known:
         return sum(known) / len(known)
     lifetime = max((feed.last_seen_at - feed.first_seen_at) / HOUR, 1.0)
     return sum(hours.values()) / lifetime
+
+
+@lru_cache(maxsize=1024)  # the same for all feeds
+def _alike(hour: datetime, zone: tzinfo) -> list[datetime]:
+    """Return this hour in earlier weeks, by the clock on the facility's wall: people and their systems go by that."""
+    here = hour.astimezone(zone)
+    return [beginning((here - number * WEEK).astimezone(UTC)) for number in range(1, WEEKS + 1)]
 
 
 def beginning(moment: datetime) -> datetime:

@@ -1,8 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
+from django.utils.timezone import get_default_timezone
 
 from epicops.portal import OPERATIONS
 from interconnect.feed.silence import histories, missing, silent
@@ -51,6 +53,26 @@ def test_a_quiet_night_is_no_silence() -> None:
 
     assert not is_silent(daytime, NOW - timedelta(hours=4, minutes=31))
     assert is_silent(daytime, NOW)
+
+
+@pytest.mark.parametrize(("changed", "opens"), [((2026, 10, 26), 7), ((2026, 3, 30), 6)])
+def test_a_feed_that_opens_at_eight_does_so_by_the_clock_on_the_wall(
+    settings: LazySettings, changed: tuple[int, int, int], opens: int
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    monday = datetime(*changed, tzinfo=get_default_timezone())  # clocks were changed on the day before
+    hours = [monday - timedelta(weeks=4) + number * HOUR for number in range(4 * 7 * 24)]
+    opened = [hour.astimezone(UTC) for hour in hours if 8 <= hour.hour < 18]
+    last = opened[-1] + timedelta(minutes=59)
+    made = Feed.objects.create(
+        application="CLINIC", first_seen_at=opened[0], last_seen_at=last, messages=1, duplicates=0, reused=0
+    )
+    FeedHour.objects.bulk_create(FeedHour(feed=made, hour=hour, messages=100) for hour in opened)
+    opening = monday.replace(hour=8).astimezone(UTC)
+
+    assert opening.hour == opens
+    assert not is_silent(made, opening)
+    assert is_silent(made, opening + timedelta(minutes=30))
 
 
 def test_a_feed_without_a_week_of_history_is_judged_by_its_mean() -> None:
