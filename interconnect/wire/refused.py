@@ -96,6 +96,8 @@ class RefusalLog:
                 _count(rows.values())
         except BaseException:
             with self._lock:
+                for row in rows.values():
+                    row.pk = None  # a commit that was not heard of would refuse it for ever
                 for key in rows.keys() & self._pending.keys():  # came again meanwhile
                     rows[key].repeats += self._pending.pop(key).repeats
                 self._pending = {**rows, **self._pending}

@@ -6,6 +6,7 @@ import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 from django.utils import timezone
 
@@ -55,6 +56,23 @@ def test_what_could_not_be_written_counts_with_what_came_meanwhile() -> None:
         log.flush()
 
     assert log.flush() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_that_was_not_heard_of_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, commit = RefusalLog(), vars(BaseDatabaseWrapper)["_commit"]
+
+    def unheard(wrapper: BaseDatabaseWrapper) -> None:
+        commit(wrapper)
+        raise OperationalError
+
+    log.add(Refusal("empty", 0, b""), "10.0.0.9")
+    monkeypatch.setattr(BaseDatabaseWrapper, "_commit", unheard)
+    with pytest.raises(OperationalError):
+        log.flush()
+    monkeypatch.undo()
+
+    assert log.flush() == 1
 
 
 def test_the_beginning_of_a_frame_is_sealed_and_its_page_opens_it(client: Client, settings: LazySettings) -> None:
