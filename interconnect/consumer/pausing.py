@@ -11,7 +11,7 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Count, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Length, Now
 
 from audit.models import AuditEvent
 from epicops import keys
@@ -20,6 +20,7 @@ from interconnect.consumer.delivery import Delivery, Status
 from interconnect.consumer.holds import held_by
 from interconnect.consumer.lanes import current
 from interconnect.consumer.pauses import Rule
+from interconnect.consumer.queue import first_fitting
 from interconnect.models import InboundMessage, Pause, PauseQuerySet
 
 WITHOUT_END = 0  # as Unix time
@@ -79,14 +80,18 @@ def hold(deliveries: Sequence[Delivery], rules: Sequence[Rule]) -> None:
 
 
 def released(limit: int) -> list[Delivery]:
-    """Return held messages whose pause is over, in the order they came; settle the pauses that have none left."""
+    """Return held messages whose pause is over, in the order they came; settle the pauses that have none left.
+
+    No more at once than `limit`, nor than one claim may have.
+    """
     over = list(Pause.objects.over())
     if not over:
         return []
     for pause in over:
         _hand_on(pause)
     waiting = InboundMessage.objects.filter(status=Status.HELD, pause__in=over).order_by("pk")
-    while held := list(waiting[:limit]):
+    while sized := list(waiting.values_list("pk", Length("raw"))[:limit]):
+        held = list(waiting.filter(pk__in=first_fitting(sized)))
         deliveries = [
             Delivery(ordinal, bytes(message.raw), replay_of=message.pk, is_release=True)
             for ordinal, message in enumerate(_not_held_for_patient(held))

@@ -8,6 +8,7 @@ commit is only acknowledged. docs/decisions has the reasons, docs/redis-keys.md 
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -149,6 +150,17 @@ class InboundQueue:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
         names = (keys.inflight(self.lane), keys.TAKEOVERS, keys.canary(self.lane))
         return bool(self.client.eval(ACKNOWLEDGE, 3, *names, str(claim.id)))
+
+
+def first_fitting(sized: Iterable[tuple[int, int]]) -> list[int]:
+    """Return of these keys, each with the bytes of its message, the first that one claim may have; at least one."""
+    total, found = 0, list[int]()
+    for key, size in sized:
+        total += size
+        if found and total > MAX_CLAIM_BYTES:
+            break
+        found.append(key)
+    return found
 
 
 def opened(raw: bytes) -> bytes:

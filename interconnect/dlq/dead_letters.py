@@ -5,12 +5,14 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models.functions import Now
+from django.db.models import QuerySet
+from django.db.models.functions import Length, Now
 
 from epicops import keys
 from epicops.crypto import is_sealed, ring
 from epicops.redis_client import Redis
 from interconnect.consumer.delivery import Delivery
+from interconnect.consumer.queue import first_fitting
 from interconnect.dlq.second_look import IN_FORCE
 from interconnect.models import DeadLetter, ReplayMode, Revision
 
@@ -23,8 +25,8 @@ def push_outbox(client: Redis) -> int:
     A crash between the push and the mark repeats entries: readers tell them apart by `id`.
     """
     pushed = 0
-    waiting = DeadLetter.objects.filter(pushed_at=None).select_related("message").order_by("id")
-    while letters := list(waiting[:OUTBOX_SLICE]):
+    waiting = DeadLetter.objects.filter(pushed_at=None).order_by("id")
+    while letters := _first(waiting, OUTBOX_SLICE):
         client.lpush(keys.DLQ, *(json.dumps(entry(letter), ensure_ascii=False) for letter in letters))
         pushed += DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters]).update(pushed_at=Now())
     return pushed
@@ -67,16 +69,23 @@ def plain_body(raw: bytes) -> dict[str, str]:
 def requested_replays(limit: int) -> Sequence[Delivery]:
     """Return the messages an operator wants delivered again, as last edited, in the order they first came.
 
-    One that must respect newer messages comes alone: what it may do depends on those before it.
+    No more at once than `limit`, nor than one claim may have. One that must respect newer messages comes alone: what it
+    may do depends on those before it.
     """
-    wanted = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING).select_related("message")
-    letters = list(wanted.order_by("message_id")[:limit])
+    wanted = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING)
+    letters = _first(wanted.order_by("message_id"), limit)
     late = [place for place, letter in enumerate(letters) if letter.replay_mode != ReplayMode.ANYWAY]
     letters = letters[: max(late[0], 1)] if late else letters
     return [
         Delivery(ordinal, raw, replay_of=letter.message_id, mode=letter.replay_mode)
         for ordinal, (letter, raw) in enumerate(zip(letters, as_last_edited(letters), strict=True))
     ]
+
+
+def _first(letters: QuerySet[DeadLetter], limit: int) -> list[DeadLetter]:
+    """Return the first of these letters with their messages, as many as fit into memory."""
+    sized = list(letters.values_list("pk", Length("message__raw"))[:limit])
+    return list(letters.filter(pk__in=first_fitting(sized)).select_related("message")) if sized else []
 
 
 def as_last_edited(letters: Iterable[DeadLetter]) -> list[bytes]:

@@ -11,8 +11,10 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
-from interconnect.consumer.pausing import is_drained, pause, resume
-from interconnect.models import InboundMessage, Pause
+from interconnect.consumer import queue
+from interconnect.consumer.pausing import is_drained, pause, released, resume
+from interconnect.dlq.dead_letters import requested_replays
+from interconnect.models import DeadLetter, InboundMessage, Pause
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 
@@ -71,6 +73,22 @@ def test_held_messages_are_applied_in_their_order_before_newer_ones(olu: User) -
 
     applied = InboundMessage.objects.filter(status="applied").order_by("id").values_list("control_id", flat=True)
     assert [int(control_id[-1]) for control_id in applied] == [1, 2, 3, 4, 5, 9]
+
+
+def test_what_is_held_or_replayed_is_delivered_as_far_as_it_fits_into_memory(
+    olu: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop(olu, "type", "ORU")
+    push(*(oru(minutes=number) for number in range(3)), b"junk 1", b"junk 2")
+    drain()
+    resume(Pause.objects.all(), by=olu)
+    DeadLetter.objects.all().request_replay(by=olu)
+
+    monkeypatch.setattr(queue, "MAX_CLAIM_BYTES", 2 * len(oru()))
+
+    assert [len(released(10)), len(requested_replays(10))] == [2, 2]
+    monkeypatch.setattr(queue, "MAX_CLAIM_BYTES", 1)
+    assert [len(released(10)), len(requested_replays(10))] == [1, 1]
 
 
 def test_a_pause_is_settled_once_nothing_is_held(olu: User) -> None:
