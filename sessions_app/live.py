@@ -117,7 +117,16 @@ def admit(key_hash: str, user: User, portal: str, request: HttpRequest) -> bool:
         return False
     LIVE.filter(pk=key_hash).update(admitted_at=Now())
     end_sessions(Q(pk__in=others[limits.at_once - 1 :]), Reason.LIMIT, actor=user, request=request)
+    catch_up(key_hash, user)
     return True
+
+
+def catch_up(key_hash: str, user: User) -> None:
+    """Do what `follow` did before there was this session: it was made from what a request had read earlier."""
+    account = User.objects.get(pk=user.pk)
+    is_current = LIVE.filter(pk=key_hash, role=account.role, department=account.department).exists()
+    if not is_current or not account.is_active:
+        follow(account, actor=account)
 
 
 def renew(request: HttpRequest, user: User) -> None:

@@ -6,13 +6,13 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.db.models import Q
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import sessions_client
 from sessions_app.backend import SessionStore
-from sessions_app.live import LIVE, end_sessions, follow
+from sessions_app.live import LIVE, end_sessions, follow, renew
 from sessions_app.models import User
 from sessions_app.trust import trust
 from tests import factories
@@ -47,6 +47,25 @@ def browser_with(session_id: str) -> Client:
     client = Client()
     client.cookies[settings.SESSION_COOKIE_NAME] = session_id
     return client
+
+
+@pytest.mark.parametrize(
+    ("change", "role"),
+    [({"role": "charge_nurse"}, b"charge_nurse"), ({"role": "patient"}, None), ({"is_active": False}, None)],
+)
+def test_what_was_changed_while_somebody_unlocked_counts(
+    client: Client, change: dict[str, object], role: bytes | None
+) -> None:
+    request = RequestFactory().post("/hyperspace/unlock/")
+    request.session = SessionStore(session_id(client))
+    assert request.session["role"] == "nurse"
+    user = User.objects.get()
+    User.objects.update(**change)
+    follow(User.objects.get(), actor="root")
+
+    renew(request, user)
+
+    assert sessions_client().hget(keys.session(str(request.session.session_key)), "role") == role
 
 
 def test_the_next_page_after_a_change_of_role_comes_with_a_new_id(client: Client) -> None:
