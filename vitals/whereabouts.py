@@ -23,25 +23,22 @@ SLICE: Final = 500  # patients whose copies are renewed in one round trip
 
 def write_through(patient_ids: Collection[int], bed_ids: Collection[int]) -> None:
     """Replace the copies of these patients and beds after a commit: one query or two and one round trip."""
-    if not patient_ids and not bed_ids:
+    names = dict(Bed.objects.filter(pk__in=bed_ids).values_list("pk", "key"))
+    copies = [*map(keys.location, patient_ids), *map(keys.occupant, names.values())]
+    if not copies:
         return
     presences = read_presences(patient_ids, bed_ids)
     by_patient = {presence.patient_id: presence for presence in reversed(presences)}
     by_bed = {presence.bed_id: presence for presence in reversed(presences)}
-    names = dict(Bed.objects.filter(pk__in=bed_ids).values_list("pk", "key"))
     try:
         with breaker.guard(), get_redis_connection("default").pipeline(transaction=True) as pipeline:
-            for patient_id in patient_ids:
+            pipeline.delete(*copies)
+            for patient_id in by_patient.keys() & patient_ids:
                 key = keys.location(patient_id)
-                pipeline.delete(key)
-                if patient_id in by_patient:
-                    pipeline.hset(key, mapping=_fields(by_patient[patient_id]))
-                    pipeline.expire(key, TTL)
-            for bed_id, name in names.items():
-                if bed_id in by_bed:
-                    pipeline.set(keys.occupant(name), by_bed[bed_id].patient_id, ex=TTL)
-                else:
-                    pipeline.delete(keys.occupant(name))
+                pipeline.hset(key, mapping=_fields(by_patient[patient_id]))
+                pipeline.expire(key, TTL)
+            for bed_id in by_bed.keys() & names:
+                pipeline.set(keys.occupant(names[bed_id]), by_bed[bed_id].patient_id, ex=TTL)
             pipeline.execute()
     except (CircuitOpen, RedisError):
         return  # the breaker has logged it, and the copies expire
