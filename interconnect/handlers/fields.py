@@ -1,10 +1,9 @@
 """What several kinds of message have in common: who, when and where. HL7 chapters and tables are those of v2.5.1."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.utils.timezone import now
 
 from interconnect.hl7 import timestamps
 from interconnect.hl7.er7 import NULL, Message, Segment
@@ -145,16 +144,23 @@ def time(segment: Segment | None, position: int, path: str = "", *, may_be_ahead
     value = segment.get(position) if segment else ""
     if segment is None or value in ("", NULL):
         return None
-    path = f"{path or segment.name}-{position}"
-    at = parse(value, path)
+    try:
+        at = timestamps.parse(value)
+    except ValueError:
+        raise _bad_time("bad-timestamp", "A time cannot be read", f"{path or segment.name}-{position}") from None
     if is_ahead(at) and not may_be_ahead:
-        raise MessageRejected("future-time", "A time lies in the future: a wrong clock or zone", path=path, code="102")
+        where = f"{path or segment.name}-{position}"
+        raise _bad_time("future-time", "A time lies in the future: a wrong clock or zone", where)
     return at
+
+
+def _bad_time(error_class: str, text: str, path: str) -> MessageRejected:
+    return MessageRejected(error_class, text, path=path, code="102")
 
 
 def is_ahead(at: datetime) -> bool:
     """Whether a time lies in the future by more than clocks differ."""
-    return at > now() + AHEAD
+    return at > datetime.now(UTC) + AHEAD
 
 
 def readable_time(segment: Segment, position: int, *, may_be_ahead: bool = False) -> datetime | None:
@@ -163,10 +169,3 @@ def readable_time(segment: Segment, position: int, *, may_be_ahead: bool = False
         return time(segment, position, may_be_ahead=may_be_ahead)
     except MessageRejected:
         return None
-
-
-def parse(value: str, path: str) -> datetime:
-    try:
-        return timestamps.parse(value)
-    except ValueError:
-        raise MessageRejected("bad-timestamp", "A time cannot be read", path=path, code="102") from None

@@ -25,7 +25,7 @@ def planned(message: Message, identity: Identity, stated_at: datetime) -> tuple[
 def _flags(message: Message) -> list[str]:
     found = []
     for name, position, meanings in FLAGS:
-        if segment := message.first(name):
+        if (segment := message.first(name)) and segment.field(position):
             codes = (text(segment.get(position, repetition=n)) for n in range(1, segment.repetitions(position) + 1))
             found += [meanings[code] for code in codes if code in meanings]
     return list(dict.fromkeys(str(flag) for flag in found))

@@ -88,40 +88,28 @@ class HeaderSegment(Segment):
 
 
 class Message:
-    """The segments of one message, each made when it is first asked for."""
+    """The segments of one message, MSH first."""
 
-    __slots__ = ("_lines", "_made", "_starts", "encoding", "header", "is_charset_guessed")
+    __slots__ = ("_starts", "encoding", "header", "is_charset_guessed", "segments")
 
     def __init__(self, lines: list[str], encoding: Encoding, *, is_charset_guessed: bool) -> None:
         self.encoding = encoding
         self.is_charset_guessed = is_charset_guessed
         self.header = HeaderSegment(lines[0], encoding)
-        self._lines = lines
+        self.segments = [self.header, *[Segment(line, encoding) for line in lines[1:]]]
         self._starts = [line[:4].upper() for line in lines]  # "PID|": name and field separator
-        self._made: dict[int, Segment] = {0: self.header}
-
-    @property
-    def segments(self) -> list[Segment]:
-        """All segments in their order, MSH first."""
-        return [self._segment(index) for index in range(len(self._lines))]
 
     def first(self, name: str) -> Segment | None:
         """Return the first segment of that name with any field, None where there is none."""
         try:
-            return self._segment(self._starts.index(name + self.encoding.field))
+            return self.segments[self._starts.index(name + self.encoding.field)]
         except ValueError:
             return None
 
     def all(self, name: str) -> list[Segment]:
         """Return the segments of that name in their order."""
         wanted = name + self.encoding.field
-        return [self._segment(index) for index, start in enumerate(self._starts) if start == wanted]
-
-    def _segment(self, index: int) -> Segment:
-        segment = self._made.get(index)
-        if segment is None:
-            segment = self._made[index] = Segment(self._lines[index], self.encoding)
-        return segment
+        return [segment for segment, start in zip(self.segments, self._starts, strict=True) if start == wanted]
 
     @property
     def message_type(self) -> str:
@@ -229,15 +217,14 @@ def peek_header(raw: bytes) -> Header:
     if not is_delimiter(separator):
         return Header()
     header, _, rest = head.replace("\n", "\r").partition("\r")
-    fields = [*header.split(separator), *[""] * 10]
+    fields = header.split(separator, 10)
+    fields += [""] * (10 - len(fields))
     component = fields[1][:1] or separator
     code, event = (*fields[8].split(component), "")[:2]
     if code and not event:
         event = rest.partition(f"EVN{separator}")[2].partition("\r")[0].partition(separator)[0]
     message_type = f"{code}^{event}" if event else code
-    values = (message_type, *(fields[index].partition(component)[0] for index in (9, 2, 3)))
-    return Header(*(_printable(value)[:length] for value, length in zip(values, HEADER_LENGTHS, strict=True)))
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(filter(str.isprintable, text))
+    values = (message_type, *[fields[index].partition(component)[0] for index in (9, 2, 3)])
+    if not "".join(values).isprintable():
+        values = tuple("".join(filter(str.isprintable, value)) for value in values)
+    return Header(*[value[:length] for value, length in zip(values, HEADER_LENGTHS, strict=True)])
