@@ -53,6 +53,11 @@ class NursePlan(forms.Form):
             )
 
     @property
+    def until(self) -> str:
+        """Return the end of the shift, by which it is known when the form comes back."""
+        return self.shift.to_at.isoformat()
+
+    @property
     def patient_ids(self) -> list[int]:
         return list(dict.fromkeys(stay.visit.patient_id for stay in self.stays))
 
@@ -108,16 +113,26 @@ def nurse_plan(request: PortalRequest, unit_id: int) -> HttpResponse:
     unit = get_object_or_404(Unit.objects.filter(staff=request.user.pk), pk=unit_id)
     current = shift_at(now())
     coming = shift_at(current.to_at)
-    is_coming = request.GET.get("shift") == "next"
-    shift = coming if is_coming else Shift(now(), current.to_at)
-    form = NursePlan(unit, shift, request.POST or None)
+    chosen = _chosen(request, current, coming)
+    if chosen is None:
+        messages.error(request, "That shift is over: nothing was saved.")
+        return HttpResponseRedirect(request.path)
+    is_coming = chosen == coming
+    form = NursePlan(unit, coming if is_coming else Shift(now(), current.to_at), request.POST or None)
     if form.is_valid():
         count = form.save(request)
         messages.success(request, f"Saved for {count} patient{'' if count == 1 else 's'}.")
-        return HttpResponseRedirect(request.get_full_path())
+        return HttpResponseRedirect(f"{request.path}?shift={'next' if is_coming else ''}")
     _record_view(request, unit, form)
     context = {"unit": unit, "form": form, "shifts": ((current, ""), (coming, "next")), "is_coming": is_coming}
     return render(request, "hyperspace/nurse_plan.html", context)
+
+
+def _chosen(request: PortalRequest, current: Shift, coming: Shift) -> Shift | None:
+    """Return the shift asked for; a form is for the one it was opened for, which may have begun meanwhile, or ended."""
+    if request.method != "POST":
+        return coming if request.GET.get("shift") == "next" else current
+    return next((shift for shift in (current, coming) if shift.to_at.isoformat() == request.POST.get("until")), None)
 
 
 def _record_view(request: PortalRequest, unit: Unit, form: NursePlan) -> None:

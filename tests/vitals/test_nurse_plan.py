@@ -44,10 +44,23 @@ def nurses_at(at: datetime) -> list[tuple[int, int]]:
     return list(current(at).order_by("patient", "nurse").values_list("patient", "nurse"))
 
 
-def tick(client: Client, visit: Visit, *nurses: User, before: tuple[User, ...] = (), shift: str = "") -> int:
+def end_of(shift: str = "") -> datetime:
+    """The end of this shift or the next, which a form carries."""
+    ends_at = shift_at(now()).to_at
+    return shift_at(ends_at).to_at if shift else ends_at
+
+
+def tick(
+    client: Client,
+    visit: Visit,
+    *nurses: User,
+    before: tuple[User, ...] = (),
+    shift: str = "",
+    until: datetime | None = None,
+) -> int:
     field = f"patient_{visit.patient_id}"
     data = {field: [nurse.pk for nurse in nurses], f"initial-{field}": [nurse.pk for nurse in before]}
-    return client.post(plan(shift), data).status_code
+    return client.post(plan(shift), data | {"until": (until or end_of(shift)).isoformat()}).status_code
 
 
 def test_the_page_shows_patients_nurses_and_who_has_nobody(carol: Client, amara: User, visit: Visit) -> None:
@@ -75,6 +88,26 @@ def test_the_next_shift_is_planned_without_touching_this_one(carol: Client, amar
     assert nurses_at(coming.to_at) == []
 
 
+def test_a_plan_of_the_next_shift_is_of_that_shift_also_once_it_has_begun(
+    carol: Client, amara: User, visit: Visit
+) -> None:
+    tick(carol, visit, amara, shift="next", until=end_of())  # opened before this shift began
+
+    assert nurses_at(now()) == [(visit.patient_id, amara.pk)]
+    assert nurses_at(end_of()) == []
+
+
+def test_a_plan_of_a_shift_that_is_over_is_not_saved(carol: Client, amara: User, visit: Visit) -> None:
+    tick(carol, visit, amara, until=shift_at(now()).from_at)
+
+    assert "That shift is over: nothing was saved." in carol.get(plan()).content.decode()
+    assert not Assignment.objects.exists()
+
+
+def test_the_form_knows_its_shift(carol: Client, amara: User, visit: Visit) -> None:
+    assert f'name="until" value="{end_of("next").isoformat()}"' in carol.get(plan("next")).content.decode()
+
+
 def test_a_tick_taken_away_ends_the_assignment_and_keeps_the_row(carol: Client, amara: User, visit: Visit) -> None:
     tick(carol, visit, amara)
     tick(carol, visit, before=(amara,))
@@ -94,7 +127,7 @@ def test_a_planned_assignment_taken_back_never_was(carol: Client, amara: User, v
 def test_what_somebody_else_changed_meanwhile_stays(carol: Client, amara: User, visit: Visit) -> None:
     other = factories.admit(factories.bed("bed428"))
     assign([amara.pk], other.patient_id, at=now())
-    fields = {f"patient_{visit.patient_id}": [amara.pk]}  # the other's field is as it was before that
+    fields = {f"patient_{visit.patient_id}": [amara.pk], "until": end_of().isoformat()}  # the other's as before that
 
     carol.post(plan(), fields)
 
