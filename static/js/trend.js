@@ -4,6 +4,7 @@
 
 (() => {
   const EVERY = 60_000; // ms
+  const JOINED = 3600; // seconds; readings further apart are not joined by a line
   const LINES = [
     ["hr", "Heart rate /min", "--ink", []],
     ["sbp", "Systolic mmHg", "--accent", []],
@@ -24,6 +25,18 @@
   let plot = null;
   let drawn = "";
   let hours = 24;
+
+  // A minute in which another vital was measured is no gap in this one's line.
+  function gaps(chart, _series, _first, _last, found) {
+    const width = chart.valToPos(JOINED, "x", true) - chart.valToPos(0, "x", true);
+    return found.filter(([from, to]) => to - from > width);
+  }
+
+  // Readings with nothing right before and after them are dots; in a dense line there are none.
+  function between(chart, series) {
+    const values = chart.data[series];
+    return [...values.keys()].filter((at) => values[at] !== null && values[at - 1] == null && values[at + 1] == null);
+  }
 
   function remove() {
     plot?.destroy();
@@ -46,7 +59,7 @@
       height: 320,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), live.dataset.zone),
       fmtDate: (template) => uPlot.fmtDate(CLOCK.reduce((text, [theirs, ours]) => text.replace(theirs, ours), template)),
-      scales: { temp: { range: [34, 42] } },
+      scales: { temp: { range: (_, low, high) => [Math.min(34, Math.floor(low ?? 34)), Math.max(42, Math.ceil(high ?? 42))] } },
       axes: [axis, axis, { ...axis, side: 1, scale: "temp", grid: { show: false } }],
       series: [
         { label: "Time", value: "{HH}:{mm}" },
@@ -57,7 +70,8 @@
           stroke: colour(ink),
           scale: name === "temp" ? "temp" : "y",
           width: 1.5,
-          spanGaps: false,
+          gaps,
+          points: { size: 4, fill: colour(ink), filter: between },
         })),
       ],
     };

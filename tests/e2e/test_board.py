@@ -90,6 +90,30 @@ def test_a_bed_page_keeps_current_too(amara: Page, visit: Visit, complaints: lis
     assert complaints == []
 
 
+INK = """(canvas, name) => {
+  const paint = document.createElement("canvas").getContext("2d");
+  paint.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  paint.fillRect(0, 0, 1, 1);
+  const wanted = paint.getImageData(0, 0, 1, 1).data.slice(0, 3).join();
+  const found = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return Array.from({ length: found.length / 4 }, (_, at) => found.slice(4 * at, 4 * at + 3).join() === wanted)
+    .filter(Boolean).length;
+}"""
+
+
+def test_the_plot_shows_what_is_measured_seldom_or_far_from_normal(amara: Page, visit: Visit) -> None:
+    for minutes in range(120):
+        factories.observe(visit, minutes_ago=minutes, hr=80)
+    for minutes in (15, 45, 75):
+        factories.observe(visit, minutes_ago=minutes + 0.5, sbp=120, temp=32.5)
+    open_bed(amara)
+    canvas = amara.locator("#plot canvas")
+    expect(canvas).to_be_visible()
+
+    assert canvas.evaluate(INK, "--accent") > 40
+    assert canvas.evaluate(INK, "--ok") > 40
+
+
 def test_the_plot_goes_with_the_patient(amara: Page, visit: Visit, complaints: list[str]) -> None:
     open_bed(amara)
     expect(amara.locator("#plot canvas")).to_be_visible()
