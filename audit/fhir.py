@@ -16,7 +16,7 @@ ACTIVITY: Final = ("110100", "Application Activity")
 IP_ADDRESS: Final = "2"  # network-type
 PERSON, SYSTEM_OBJECT = "1", "2"  # audit-entity-type
 PATIENT, DOMAIN_RESOURCE = "1", "4"  # object-role
-FAILED: Final = ("_failed", ".refused_cookie")
+FAILED: Final = ("_failed", "refused", ".refused_cookie", ".locked_out")  # how the code of what was not done ends
 
 
 def resource(event: AuditEvent) -> dict[str, Any]:
