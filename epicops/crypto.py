@@ -54,8 +54,8 @@ class KeyRing:
             ring = cls(document["primary"], keys)
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
             raise ValueError('the key ring is not {"primary": ID, "keys": {ID: base64}}') from None
-        if ring.primary not in keys or any(len(name.encode()) != ID_BYTES for name in keys):
-            raise ValueError("the key ring's ids have 4 characters, and the primary one is among them")
+        if ring.primary not in keys or any(len(name) != ID_BYTES or not name.isascii() for name in keys):
+            raise ValueError("the key ring's ids have 4 ASCII characters, and the primary one is among them")
         if any(len(key) != KEY_BYTES for key in keys.values()):
             raise ValueError("the key ring's keys are 32 bytes in base64")
         return ring

@@ -80,6 +80,7 @@ def test_an_old_key_opens_until_it_is_removed() -> None:
         '{"primary": "k002", "keys": {"k001": "aHVudGVyMg=="}}',
         '{"primary": "k001", "keys": {"k001": "aHVudGVyMg=="}}',
         '{"primary": "k1", "keys": {"k1": "' + OLD + '"}}',
+        '{"primary": "k\u00e91", "keys": {"k\u00e91": "' + OLD + '"}}',  # four bytes: it would open nothing
     ],
 )
 def test_a_wrong_ring_is_refused_without_being_quoted(text: str) -> None:
