@@ -7,8 +7,10 @@ from typing import Final
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
+from django.views.defaults import bad_request
 from structlog.contextvars import bound_contextvars
 
 REQUEST_ID: Final = "X-Request-ID"
@@ -50,12 +52,26 @@ class ClientAddressMiddleware:
         """Return the first address, seen from here, that is no proxy's; nothing where something else stands there."""
         for hop in filter(None, map(str.strip, hops)):
             try:
-                address = ipaddress.ip_address(hop)
+                address = ipaddress.ip_address(hop.partition("%")[0])  # less the interface of a link-local one
             except ValueError:
                 return ""
+            address = getattr(address, "ipv4_mapped", None) or address  # how a socket for both kinds sees the old one
             if not any(address in network for network in self.proxies):
                 return str(address)
         return ""
+
+
+class NulMiddleware:
+    """Answer 400 where PostgreSQL was asked for a text with a NUL, which it cannot hold: nobody types one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return bad_request(request, error) if isinstance(error, DataError) and "NUL" in str(error) else None
 
 
 class NoStoreMiddleware:

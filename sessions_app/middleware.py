@@ -35,7 +35,7 @@ class ActivitySessionMiddleware(SessionMiddleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
             return cast("HttpResponse", super().__call__(request))
-        except SessionsUnavailable as error:  # while saving, after the view
+        except (SessionsUnavailable, OperationalError) as error:  # after the view, while saving or recording
             return unavailable(error)
 
     def process_request(self, request: HttpRequest) -> None:

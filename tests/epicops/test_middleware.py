@@ -18,6 +18,8 @@ from epicops.middleware import ClientAddressMiddleware
         ("10.0.0.1", "192.0.2.7, 10.0.0.2", "192.0.2.7"),
         ("", "192.0.2.7", "192.0.2.7"),  # by the Unix socket
         ("", "2001:db8::7", "2001:db8::7"),
+        ("fe80::7%eth0", "", "fe80::7"),
+        ("::ffff:10.0.0.1", "::ffff:192.0.2.7", "192.0.2.7"),  # by a socket for IPv4 and IPv6
         ("10.0.0.1", "192.0.2.7, unknown", ""),
         ("10.0.0.1", "", ""),
         ("", "", ""),

@@ -8,6 +8,7 @@ from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import sessions_client
 from tests import factories
+from tests.operators import root
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +64,25 @@ def test_a_session_of_another_door_opens_no_admin_page(client: Client) -> None:
     factories.signed_in(client, amara)
 
     assert client.get("/admin/").headers["Location"] == "/admin/login/?next=/admin/"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/sessions_app/sessionrecord/%00/change/",
+        "/admin/sessions_app/breakglass/?reason__exact=%00",
+        "/admin/sessions_app/user/?role__exact=%00",
+    ],
+)
+def test_what_postgresql_cannot_hold_is_a_bad_request(client: Client, path: str) -> None:
+    client.force_login(root())
+
+    assert client.get(path).status_code == 400
+
+
+def test_a_name_that_postgresql_cannot_hold_ends_no_session(client: Client) -> None:
+    client.force_login(root())
+
+    fields = {"username": "\0", "confirmation": "end all sessions"}
+
+    assert client.post("/admin/sessions_app/sessionrecord/end-all/", fields).status_code == 400

@@ -469,6 +469,19 @@ def test_after_postgresql_was_away_a_process_hears_of_the_others_again(stack: St
     assert trust.state.read_at > known_at
 
 
+@pytest.mark.django_db(transaction=True)
+def test_without_postgresql_a_cookie_that_cannot_be_put_on_record_gets_503(client: Client, stack: Stack) -> None:
+    client.cookies[settings.SESSION_COOKIE_NAME] = "none of ours"
+    connections.close_all()
+    stack.postgres.kill()
+    client.raise_request_exception = False
+
+    response = client.get("/hyperspace/")
+
+    stack.postgres.start()
+    assert response.status_code == 503
+
+
 # Redis answers, with a refusal
 
 
