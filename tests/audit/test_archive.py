@@ -104,9 +104,10 @@ def test_a_changed_archive_is_found_out(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="the file has been changed"):
         call_command("verify_audit", archive=path)
 
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"rows": 2}))
-    with pytest.raises(CommandError, match="the manifest has been changed"):
-        call_command("verify_audit", archive=path)
+    for changed in (json.dumps(json.loads(manifest.read_text()) | {"rows": 2}), manifest.read_text()[:-9], "{}", "[]"):
+        manifest.write_text(changed)
+        with pytest.raises(CommandError, match="the manifest has been changed"):
+            call_command("verify_audit", archive=path)
 
 
 @pytest.fixture

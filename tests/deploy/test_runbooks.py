@@ -43,6 +43,13 @@ def test_a_runbook_has_its_five_parts(path: Path) -> None:
     assert re.findall(r"^## (.*)$", path.read_text(), re.MULTILINE) == HEADINGS
 
 
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_made_up_patients_and_no_worker_are_of_a_rehearsal(path: Path) -> None:
+    for before, block in re.findall(r"([^\n]*)\n\n```console\n(.*?)```", path.read_text(), re.DOTALL):
+        if "simulate_hospital" in block or "stop epicops-worker" in block:
+            assert re.search("rehears|worker stopped", before), block
+
+
 @pytest.mark.slow
 @pytest.mark.ha
 @pytest.mark.redis70

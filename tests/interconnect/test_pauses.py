@@ -151,13 +151,19 @@ def test_pausing_and_resuming_are_audited(olu: User) -> None:
 
 
 def test_the_commands_pause_and_resume(olu: User) -> None:
-    call_command("pause_interconnect", "type", "ORU", "--reason", "test", "--by", "olu", "--minutes", "5")
-    paused = Pause.objects.in_force().get()
     out = StringIO()
+    call_command("pause_interconnect", "type", "ORU", "--reason", "test", "--by", "olu", "--minutes", "5", stdout=out)
+    paused = Pause.objects.in_force().get()
     call_command("resume_interconnect", str(paused.pk), "--by", "olu", stdout=out)
 
     assert (paused.value, paused.until is None) == ("ORU", False)
-    assert out.getvalue() == "1 resumed\n"
+    assert out.getvalue() == f"{paused.pk}\n1 resumed\n"
+
+
+@pytest.mark.parametrize("wrong", ["queue --drain 0", "type ORU --drain 5"])
+def test_who_asks_for_a_drained_queue_never_hears_of_one_that_is_not(olu: User, wrong: str) -> None:
+    with pytest.raises(CommandError, match=r"in flight|goes with queue"):
+        call_command("pause_interconnect", *wrong.split(), "--reason", "test", "--by", "olu")
 
 
 @pytest.mark.parametrize("lane", [0, 2])

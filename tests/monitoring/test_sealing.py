@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
@@ -45,6 +46,15 @@ def test_verify_encryption_tells_plain_from_sealed(sealed: LazySettings, capsys:
 
     assert ended.value.code == 1
     assert json.loads(capsys.readouterr().out)["queue"] == {"plain": 1, "k001": 1}
+
+
+def test_a_file_that_is_no_ring_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "ring"
+    file.write_text(RING[:-2])
+
+    with pytest.raises(CommandError, match="the key ring is not"):
+        call_command("edit_key_ring", str(file), "--add", "k002")
+    assert file.read_text() == RING[:-2]
 
 
 def test_rekey_puts_everything_under_the_new_key_and_changes_nothing_else(sealed: LazySettings) -> None:

@@ -34,7 +34,9 @@ class Command(BaseCommand):
             help="with queue: return once all that was claimed is committed; exit 1 if that takes longer",
         )
 
-    def handle(self, *, scope: str, value: str, reason: str, by: str, **options: Any) -> None:
+    def handle(self, *, scope: str, value: str, reason: str, by: str, drain: float | None, **options: Any) -> None:
+        if drain is not None and scope != Pause.Scope.QUEUE:
+            raise CommandError("--drain goes with queue")
         person = person_answering(by, "interconnect.add_pause", "user who may pause")
         until = timezone.now() + timedelta(minutes=options["minutes"]) if options["minutes"] else None
         try:
@@ -42,8 +44,9 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         self.stderr.write(f"{made}: end it with resume_interconnect {made.pk}")
-        if options["drain"] and scope == Pause.Scope.QUEUE:
-            self._wait(options["drain"])
+        self.stdout.write(str(made.pk))
+        if drain is not None:
+            self._wait(drain)
 
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

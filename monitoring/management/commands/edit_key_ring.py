@@ -29,8 +29,8 @@ class Command(BaseCommand):
         step.add_argument("--remove", metavar="ID", help="once verify_encryption shows nothing under it")
 
     def handle(self, *, file: Path, add: str | None, primary: str | None, remove: str | None, **options: Any) -> None:
-        text = file.read_text() if file.exists() else ""
-        ring = json.loads(text) if KeyRing.parse(text).primary else {"primary": add, "keys": {}}
+        text = checked(file.read_text()) if file.exists() else ""
+        ring = json.loads(text) if text else {"primary": add, "keys": {}}
         if add in ring["keys"]:
             raise CommandError(f"{add} is in the ring already")
         if add:
@@ -38,12 +38,17 @@ class Command(BaseCommand):
         ring["primary"] = primary or ring["primary"]
         if remove and ring["keys"].pop(remove, None) is None:
             raise CommandError(f"{remove} is not in the ring")
-        try:
-            KeyRing.parse(json.dumps(ring))
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-        write(file, json.dumps(ring) + "\n")
+        write(file, checked(json.dumps(ring)) + "\n")
         self.stdout.write(f"keys {', '.join(sorted(ring['keys']))}; primary {ring['primary']}")
+
+
+def checked(text: str) -> str:
+    """Return the text of a ring, empty for none; raises CommandError, which quotes no key, for what is none."""
+    try:
+        KeyRing.parse(text)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    return text
 
 
 def write(path: Path, text: str) -> None:
