@@ -1,7 +1,6 @@
 """What a message is found by: hashes of "path=value", which keep the index small and patient data out of it."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import Final
@@ -24,9 +23,13 @@ MAX_TOKENS: Final = 200  # of one message; those of its first segments
 Tokens = frozenset[int]
 
 
-@lru_cache(maxsize=4096)
 def token(path: str, value: str) -> int:
     """Return the hash of a value at a path, 64 bits with a sign; upper and lower case are the same."""
+    return _token(value, path)
+
+
+@remembered(maxsize=4096)
+def _token(value: str, path: str) -> int:
     text = f"{path}={value.casefold()}".encode(errors="surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
 

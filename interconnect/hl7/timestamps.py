@@ -3,10 +3,11 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from django.utils.timezone import get_default_timezone
+
+from interconnect.hl7.remembered import remembered
 
 FORM: Final = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]+))?)?)?)?)?)?"
@@ -53,7 +54,7 @@ def parse_with_precision(text: str) -> Timestamp:
         raise ValueError("not an HL7 time, YYYY[MM[DD[HH[MM[SS[.S+]]]]]][+/-ZZZZ]") from None
 
 
-@lru_cache(maxsize=4096)  # one message repeats its times, and so do the messages of one second
+@remembered(maxsize=4096)  # one message repeats its times, and so do the messages of one second
 def _parse(text: str, zone: tzinfo) -> Timestamp:
     digits, rest = text[:TO_THE_SECOND], text[TO_THE_SECOND:]
     is_usual = (
