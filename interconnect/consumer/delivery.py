@@ -72,8 +72,9 @@ class Delivery:
         """
         self.header = er7.peek_header(self.raw)
         self.sha256 = hashlib.sha256(self.raw).digest()
-        if verdict := verdict or self.verdict:
-            self.die(verdict)
+        self.verdict = verdict or self.verdict
+        if self.verdict:
+            self.die(self.verdict)
             return self
         try:
             self.message = er7.parse(self.raw)

@@ -68,14 +68,15 @@ def is_drained(client: Redis) -> bool:
 
 
 def hold(deliveries: Sequence[Delivery], rules: Sequence[Rule]) -> None:
-    """Keep back what the rules hold, whatever it says; but not what is a copy of an earlier message."""
+    """Keep back what the rules hold, whatever it says; but no copy of an earlier message, nor what is given up."""
     if not rules:
         return
     holds = [rule.pause_id for rule in rules if rule.scope == Pause.Scope.PATIENT]
     by_patient = held_by([delivery.raw for delivery in deliveries], holds)
     for delivery, patients_hold in zip(deliveries, by_patient, strict=True):
         by_kind = next((rule.pause_id for rule in rules if rule.holds(delivery.header)), None)
-        if delivery.duplicate_of is None and (pause_id := by_kind or patients_hold):
+        is_settled = delivery.duplicate_of or delivery.verdict
+        if not is_settled and (pause_id := by_kind or patients_hold):
             delivery.hold(pause_id)
 
 

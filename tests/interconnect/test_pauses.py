@@ -12,7 +12,9 @@ from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import queue_client
 from interconnect.consumer import queue
+from interconnect.consumer.inflight import suspect
 from interconnect.consumer.pausing import is_drained, pause, released, resume
+from interconnect.consumer.queue import InboundQueue
 from interconnect.dlq.dead_letters import requested_replays
 from interconnect.models import DeadLetter, InboundMessage, Pause
 from sessions_app.models import User
@@ -73,6 +75,20 @@ def test_held_messages_are_applied_in_their_order_before_newer_ones(olu: User) -
 
     applied = InboundMessage.objects.filter(status="applied").order_by("id").values_list("control_id", flat=True)
     assert [int(control_id[-1]) for control_id in applied] == [1, 2, 3, 4, 5, 9]
+
+
+def test_what_was_put_aside_in_flight_is_not_held(olu: User) -> None:
+    stop(olu, "type", "ORU")
+    drain()
+    push(oru())
+    owner = InboundQueue(queue_client(), "died")
+    owner.take_over()
+    claim = owner.claim(1)
+    assert claim
+    assert suspect(queue_client(), claim.id, 0)
+    drain()
+
+    assert outcomes() == [("ORU^R01", "dead")]
 
 
 def test_what_is_held_or_replayed_is_delivered_as_far_as_it_fits_into_memory(
