@@ -131,6 +131,21 @@ def test_a_discard_of_several_is_carried_out_when_a_second_operator_agrees() -> 
     assert AuditEvent.objects.get(code="message.discard").actor == "bea"
 
 
+def test_the_page_of_a_letter_says_what_its_discard_waits_for() -> None:
+    deliver(NO_BED, adt("A02", bed=""))
+    ada = in_as("ada")
+    decision = discard_all(ada)
+    page = reverse("admin:interconnect_deadletter_change", args=[DeadLetter.objects.latest("pk").pk])
+
+    waiting = text(ada, page)
+    say(in_as("bea"), decision, "refuse")
+    refused = text(ada, page)
+
+    assert "waits for a second operator" in waiting
+    assert "refused by a second operator" in refused
+    assert "taken back" not in waiting + refused
+
+
 def test_a_refused_discard_leaves_the_letters_open() -> None:
     deliver(NO_BED, adt("A02", bed=""))
 
