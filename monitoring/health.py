@@ -36,17 +36,17 @@ def servers() -> dict[str, bool]:
     """Say of PostgreSQL and each Redis role whether it answers."""
     found = {"PostgreSQL": answer(select_one) is not None}
     for role in ROLES:
-        found[f"Redis {role}"] = answer(functools.partial(serves, role)) is not None
+        found[f"Redis {role}"] = bool(answer(functools.partial(serves, role)))
     return found
 
 
 def serves(role: str) -> bool:
     """Ask every server of a role for a sign of life, and one for a key: another role's user gets no answer to that.
 
-    Raises RedisError or OSError.
+    A queue that is no list is not served: nothing can be pushed to it or taken from it. Raises RedisError or OSError.
     """
     client = ROLES[role]()
-    return bool(client.ping() and client.type(SAMPLE[role]))
+    return bool(client.ping() and client.type(SAMPLE[role]) in (b"none", b"list"))
 
 
 def running() -> list[Program] | None:

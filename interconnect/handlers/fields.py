@@ -72,12 +72,12 @@ def identifier(segment: Segment, field: int, path: str, wanted: str = "") -> Nam
     That of authority `wanted` or of a configured one before type MR, then PI, then one without a type, then any other.
     """
     if segment.repetitions(field) == 1 and (value := text(segment.get(field))):  # nearly always
-        return value[:MAX_VALUE], _authority(text(segment.get(field, 4)), text(segment.get(field, 5)))
+        return _whole(value, path), _authority(text(segment.get(field, 4)), text(segment.get(field, 5)))
     names = [
         (
             _preference(wanted, authority := text(segment.get(field, 4, repetition=number)), kind),
             _authority(authority, kind),
-            value[:MAX_VALUE],
+            value,
         )
         for number in range(1, segment.repetitions(field) + 1)
         if (value := text(segment.get(field, repetition=number)))
@@ -86,7 +86,14 @@ def identifier(segment: Segment, field: int, path: str, wanted: str = "") -> Nam
     if not names:
         raise missing_field("The patient has no identifier", path)
     _, authority, value = min(names)
-    return value, authority
+    return _whole(value, path), authority
+
+
+def _whole(value: str, path: str) -> str:
+    """Return an identifier that fits; cut short it could be somebody else's (chapter 2.A.14 allows 15 characters)."""
+    if len(value) > MAX_VALUE:
+        raise MessageRejected("too-long", f"An identifier has more than {MAX_VALUE} characters", path=path, code="102")
+    return value
 
 
 def _authority(authority: str, kind: str) -> str:

@@ -227,3 +227,11 @@ def test_of_two_messages_of_one_second_the_later_one_holds() -> None:
     drain()
 
     assert Patient.objects.get().family_name == "Eze"
+
+
+def test_an_identifier_is_not_cut_short_to_somebody_elses() -> None:
+    push(adt("A01", "9" * 64), adt("A01", "9" * 65, bed="428"))
+    drain()
+
+    assert PatientIdentifier.objects.get().value == "9" * 64
+    assert (DeadLetter.objects.get().error_class, DeadLetter.objects.get().error_path) == ("too-long", "PID-3")

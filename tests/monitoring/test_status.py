@@ -5,8 +5,12 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 from django.urls import reverse
+from redis.exceptions import ResponseError
 
+from epicops import keys
+from epicops.away import away
 from epicops.embedded.stack import Stack
+from epicops.redis_client import queue_client
 from monitoring.status import status
 from tests.builders import adt, at, drain, oru, push
 from tests.operators import olu
@@ -39,6 +43,17 @@ def test_an_oldest_message_without_a_time_is_no_error(oldest: bytes) -> None:
 
     assert now.queue
     assert (now.queue.waiting, now.queue.oldest_sent_at) == (1, None)
+
+
+@pytest.mark.django_db
+def test_a_queue_that_somebody_made_another_type_is_down() -> None:
+    queue_client().set(keys.QUEUE, "hello")
+
+    with pytest.raises(ResponseError) as refused:
+        queue_client().lpush(keys.QUEUE, oru())
+
+    assert [server for server, is_up in status().servers.items() if not is_up] == ["Redis queue"]
+    assert away(refused.value) == "Redis refuses: WRONGTYPE"
 
 
 @pytest.mark.slow
