@@ -4,6 +4,7 @@ The database alone cannot show that a trail was cut together with the stream's e
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,17 +22,22 @@ def read(path: Path) -> dict[int, Head]:
         raise ValueError(f"{path} is no witness file") from error
 
 
-def write(path: Path, heads: Mapping[int, Head]) -> None:
-    """Replace the file in one step: a crash leaves the old one."""
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(json.dumps(heads))
-    draft.replace(path)
-
-
 def advance(path: Path) -> None:
-    """Note where the streams end now. One that ends earlier than it did keeps its old end: `verify_audit` finds it."""
+    """Note where the streams end now."""
+    ends = AuditStream.objects.values_list("pk", "seq", "mac")
+    keep(path, {pk: Head(seq, bytes(mac).hex()) for pk, seq, mac in ends})
+
+
+def keep(path: Path, heads: Mapping[int, Head]) -> None:
+    """Note these ends. Of a stream of which a later one is known that stays: a cut since then is missed by it."""
     seen = read(path)
-    heads = {pk: Head(seq, bytes(mac).hex()) for pk, seq, mac in AuditStream.objects.values_list("pk", "seq", "mac")}
     ahead = {pk: head for pk, head in heads.items() if pk not in seen or head.seq > seen[pk].seq}
     if ahead:
-        write(path, seen | ahead)
+        _write(path, seen | ahead)
+
+
+def _write(path: Path, heads: Mapping[int, Head]) -> None:
+    """Replace the file in one step: a crash leaves the old one."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")  # the nightly check and the monitor write at any time
+    draft.write_text(json.dumps(heads))
+    draft.replace(path)

@@ -11,8 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import RequestFactory
 
+from audit import witness
 from audit.models import AuditEvent, AuditStream, MachineAction, event
-from audit.verify import verify
+from audit.verify import LISTED, verify
 from tests.processes import ManageProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,6 +87,16 @@ def test_an_edited_row_is_named() -> None:
         execute("UPDATE audit_auditevent SET actor = 'ben' WHERE id = %s", [rows[6]])
 
     assert findings() == [f"row {rows[6]} (number 7) has been changed"]
+
+
+def test_all_that_is_wrong_is_counted_and_the_first_of_it_listed() -> None:
+    machine_rows(LISTED + 1)
+
+    with superuser() as execute:
+        execute("UPDATE audit_auditevent SET actor = 'ben'")
+
+    result = verify({})
+    assert (result.found, len(result.findings)) == (LISTED + 1, LISTED)
 
 
 def test_every_column_is_covered() -> None:
@@ -198,6 +209,18 @@ def test_an_earlier_state_of_the_whole_stream_is_not_what_the_witness_saw(tmp_pa
     assert (len(rows), findings()) == (20, [])
     with pytest.raises(CommandError):
         call_command("verify_audit", witness=tmp_path / "heads")
+
+
+def test_a_check_takes_nothing_back_that_the_monitor_saw_meanwhile(tmp_path: Path) -> None:
+    trail()
+    as_the_check_saw_it = verify({}).heads
+    trail()
+    call_command("run_monitor", once=True, witness=tmp_path / "heads")
+    seen = witness.read(tmp_path / "heads")
+
+    witness.keep(tmp_path / "heads", as_the_check_saw_it)
+
+    assert witness.read(tmp_path / "heads") == seen
 
 
 def test_a_tail_cut_since_the_monitor_looked_is_missed(tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ from audit.archive import ArchiveRefused, verify_archive
 from audit.models import AuditEvent
 from audit.verify import verify
 
-SHOWN = 100  # findings
-
 
 class Command(BaseCommand):
     help = (
@@ -45,19 +43,19 @@ class Command(BaseCommand):
         result = verify(seen)
         seconds = time.monotonic() - started
         AuditEvent.objects.record(
-            "E", "audit.verify", actor="verify_audit", detail={"rows": result.rows, "findings": len(result.findings)}
+            "E", "audit.verify", actor="verify_audit", detail={"rows": result.rows, "findings": result.found}
         )
         if as_json:
-            summary = {"rows": result.rows, "seconds": round(seconds, 3), "findings": result.findings[:SHOWN]}
+            summary = {"rows": result.rows, "seconds": round(seconds, 3), "findings": result.findings}
             self.stdout.write(json.dumps(summary))
         else:
-            for finding in result.findings[:SHOWN]:
+            for finding in result.findings:
                 self.stdout.write(finding)
             self.stdout.write(f"{result.rows:,} rows of {len(result.heads)} streams in {seconds:.1f} s")
-        if result.findings:
-            raise CommandError(f"{len(result.findings)} findings: the audit trail has been tampered with")
+        if result.found:
+            raise CommandError(f"{result.found} findings: the audit trail has been tampered with")
         if witness:
-            witnesses.write(witness, result.heads)
+            witnesses.keep(witness, result.heads)
 
 
 def check_archive(path: Path) -> int:
