@@ -32,7 +32,7 @@ class CheckFailed(Exception):  # noqa: N818  an outcome of the run, not a fault 
 
 
 class Demo:
-    """A demo in a temporary directory on free ports, without the simulated hospital."""
+    """A demo in a temporary directory on free ports."""
 
     def __init__(self, root: Path, options: Sequence[str]) -> None:
         self.root = root / "demo"
@@ -47,7 +47,6 @@ class Demo:
             str(port),
             "--mllp-port",
             str(self.mllp[1]),
-            "--no-simulator",
         ]
         with self.output.open("wb") as output:
             command = [sys.executable, "-m", "epicops.embedded.demo", *options]
@@ -154,7 +153,7 @@ def smoke(options: Sequence[str]) -> int:
     """Run every check in order on a demo, print one JSON line, and return 0 only when all of them hold."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="epicops-smoke-") as root:
-        demo = Demo(Path(root), options)
+        demo = Demo(Path(root), [*options, "--no-simulator"])
         report: dict[str, Any] = {"ok": True, "failed": None, "seen": {}}
         try:
             for check in CHECKS:
