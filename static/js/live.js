@@ -16,7 +16,6 @@
   const state = document.getElementById("live-state");
   const pause = document.getElementById("live-pause");
 
-  let etag = live.dataset.etag;
   let clockOffset = Date.parse(live.dataset.now) - Date.now(); // ages go by the server's clock
   let lastAnswer = Date.now();
   let misses = 0;
@@ -53,7 +52,7 @@
     }
   }
 
-  function patch(html) {
+  function patch(html, etag) {
     const incoming = new DOMParser().parseFromString(html, "text/html").body;
     showAges(incoming);
     const cells = incoming.querySelectorAll("[data-cell]");
@@ -69,6 +68,7 @@
       if (focused) document.getElementById(focused)?.focus();
     }
     showAges(live);
+    live.dataset.etag = etag; // proves what this page was shown; trend.js sends it, too
     live.dispatchEvent(new Event("patched"));
   }
 
@@ -104,6 +104,7 @@
     lastAnswer = Date.now();
     misses = 0;
     warn();
+    if (isPaused) return; // the answer was under way
     state.textContent = document.querySelector("#held .note") ? "Held" : "Live"; // answered, but by what was read before
   }
 
@@ -120,16 +121,13 @@
   async function poll() {
     try {
       const response = await fetch(live.dataset.cells, {
-        headers: { "If-None-Match": etag },
+        headers: { "If-None-Match": live.dataset.etag },
         redirect: "manual",
         cache: "no-store",
         signal: AbortSignal.timeout(ANSWER_WITHIN),
       });
       if (response.type === "opaqueredirect" || ENDED.includes(response.status)) return takeDown();
-      if (response.status === 200) {
-        patch(await response.text());
-        etag = response.headers.get("ETag");
-      }
+      if (response.status === 200) patch(await response.text(), response.headers.get("ETag"));
       if (response.ok || response.status === 304) answered(response);
       else missed(refusal(response));
     } catch (error) {

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import transaction
 from django.utils import timezone
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
+from audit.models import AuditEvent
 from epicops.embedded.stack import Stack
 from epicops.redis_client import sessions_client
 from tests import factories
@@ -90,6 +92,21 @@ def test_a_bed_page_keeps_current_too(amara: Page, visit: Visit, complaints: lis
     assert complaints == []
 
 
+def test_an_answer_that_was_under_way_ends_no_pause(amara: Page) -> None:
+    open_board(amara)
+    held: list[Route] = []
+    amara.route("**/cells/", lambda route: held.append(route))  # noqa: PLW0108  playwright takes no method of C
+    while not held:
+        amara.wait_for_timeout(20)
+
+    amara.get_by_role("button", name="Pause").click()
+    with amara.expect_response(is_poll):
+        held[0].continue_()
+
+    amara.wait_for_timeout(50)
+    expect(amara.locator("#live-state")).to_have_text("Paused")
+
+
 INK = """(canvas, name) => {
   const paint = document.createElement("canvas").getContext("2d");
   paint.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -112,6 +129,16 @@ def test_the_plot_shows_what_is_measured_seldom_or_far_from_normal(amara: Page, 
 
     assert canvas.evaluate(INK, "--accent") > 40
     assert canvas.evaluate(INK, "--ok") > 40
+
+
+def test_the_plot_belongs_to_the_view_that_is_on_record(amara: Page, visit: Visit) -> None:
+    open_bed(amara)
+    expect(amara.locator("#plot canvas")).to_be_visible()
+    with amara.expect_response("**/trend/"), transaction.atomic():
+        factories.discharge(visit)
+        newcomer = factories.admit(Bed.objects.get(key="bed427"), "Newman")
+
+    assert AuditEvent.objects.filter(code="bed.view", patient_id=newcomer.patient_id).count() == 1
 
 
 def test_the_plot_goes_with_the_patient(amara: Page, visit: Visit, complaints: list[str]) -> None:
