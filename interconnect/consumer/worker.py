@@ -11,7 +11,7 @@ from enum import Enum
 from functools import partial
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
@@ -107,7 +107,7 @@ class Worker:
                     if queue is not None:
                         self._own(queue)
                     return
-            except (RedisError, OperationalError, InterfaceError, Fenced, ServerChanged) as error:
+            except (RedisError, OperationalError, InterfaceError, InternalError, Fenced, ServerChanged) as error:
                 self._outage.wait(error)
 
     def _stand_by(self) -> None:

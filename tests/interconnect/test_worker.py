@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from unittest.mock import ANY
 
@@ -214,6 +215,24 @@ def test_the_worker_waits_for_redis_and_goes_on(stack: Stack, monkeypatch: pytes
     drain()
 
     assert InboundMessage.objects.get().status == "applied"
+
+
+def test_a_standby_of_postgresql_that_only_reads_is_waited_for() -> None:
+    def make_it(state: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+            name = connection.settings_dict["NAME"]
+            cursor.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {state}')
+        connection.close()
+
+    push(oru())
+    make_it("on")
+    promotion = threading.Timer(0.5, make_it, ["off"])
+    promotion.start()
+    drain()
+    promotion.join()
+
+    assert statuses() == [("ORU^R01", "applied")]
 
 
 def test_an_outage_of_the_database_fills_no_dead_letters(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
