@@ -27,7 +27,7 @@ from interconnect.consumer.delivery import Delivery
 from interconnect.consumer.guard import Guard
 from interconnect.consumer.heartbeat import EVERY, beat, leaves
 from interconnect.consumer.outage import Outage
-from interconnect.consumer.ownership import HUNG_SECONDS, owned_queue
+from interconnect.consumer.ownership import HUNG_SECONDS, give_sign, owned_queue
 from interconnect.consumer.queue import Claim, Fenced, InboundQueue, Paused, ServerChanged, uuid7
 from interconnect.consumer.read_ahead import ReadAhead
 from interconnect.consumer.tally import Tally
@@ -138,9 +138,12 @@ class Worker:
             busy = step is Step.TAKEN
             self._outage.over("owns the queue")
             is_due = (self._drain and not busy) or time.monotonic() - last_housekeeping > HOUSEKEEPING_SECONDS
-            if is_due and self._lane == 0:
-                guard.note()
-                busy |= self._housekeeping()
+            if is_due:
+                if self._lane == 0:
+                    guard.note()
+                    busy |= self._housekeeping()
+                else:
+                    give_sign()
                 last_housekeeping = time.monotonic()
             if busy:
                 continue

@@ -14,7 +14,7 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
 from interconnect.consumer.ownership import TransactionPooling, owned_queue, refuse_transaction_pooling
 from interconnect.models import InboundMessage
-from tests.builders import oru, push
+from tests.builders import drain, oru, push
 from tests.pooler import TransactionPooler
 from tests.processes import ManageProcess
 from tests.waiting import until
@@ -92,10 +92,12 @@ def test_all_name_what_they_wait_for_and_say_once_that_it_is_back(stack: Stack, 
         assert [worker.stderr.count(words) for words in ("standing by", "worker waits")] == [1, 1]
 
 
-def test_an_idle_owner_is_not_taken_for_hung(manage: Manage) -> None:
-    owner = manage("consume_interconnect")
+@pytest.mark.parametrize("lane", [(), ("--lanes", "2", "--lane", "1")], ids=["queue", "lane"])
+def test_an_idle_owner_is_not_taken_for_hung(lane: tuple[str, ...], manage: Manage) -> None:
+    drain()  # lanes know the queue's server by its owner
+    owner = manage("consume_interconnect", *lane)
     owner.wait_for("queue owned")
-    standby = manage("consume_interconnect", "--hung-after", "1.5")
+    standby = manage("consume_interconnect", "--hung-after", "1.5", *lane)
     time.sleep(4)
 
     assert "hung owner replaced" not in standby.stderr
