@@ -73,7 +73,8 @@ def assign(nurse_ids: Iterable[int], patient_id: int, *, at: datetime, until: da
     before = {row.nurse_id for row in standing}
     for row in standing:
         if row.nurse_id in wanted:
-            row.from_at, row.to_at = min(row.from_at, at), until
+            row.from_at = min(row.from_at, at)
+            row.to_at = max(row.to_at, until) if row.to_at and until else None  # what was to last longer still does
         else:
             row.to_at = max(row.from_at, at)  # ended, never removed: one that was only planned ends as it begins
     Assignment.objects.bulk_update(standing, ("from_at", "to_at"))

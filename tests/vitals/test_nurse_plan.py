@@ -116,6 +116,14 @@ def test_a_tick_taken_away_ends_the_assignment_and_keeps_the_row(carol: Client, 
     assert Assignment.objects.get().nurse == amara
 
 
+def test_a_colleague_for_one_shift_ends_no_longer_assignment(carol: Client, amara: User, visit: Visit) -> None:
+    assign([amara.pk], visit.patient_id, at=now())  # with an open end
+    tick(carol, visit, amara, factories.person("nia", ward="A"), before=(amara,))
+
+    assert len(nurses_at(now())) == 2
+    assert nurses_at(end_of()) == [(visit.patient_id, amara.pk)]
+
+
 def test_a_planned_assignment_taken_back_never_was(carol: Client, amara: User, visit: Visit) -> None:
     tick(carol, visit, amara, shift="next")
     tick(carol, visit, before=(amara,), shift="next")
