@@ -1,6 +1,8 @@
 """What lies sealed is counted by key, and put under the new key of a ring that was rotated."""
 
 import json
+import os
+import stat
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +57,18 @@ def test_a_file_that_is_no_ring_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="the key ring is not"):
         call_command("edit_key_ring", str(file), "--add", "k002")
     assert file.read_text() == RING[:-2]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
+def test_a_ring_stays_its_owners_when_root_changes_it(tmp_path: Path) -> None:
+    file = tmp_path / "ring"
+    file.write_text(RING)
+    os.chown(file, 4242, 4243)
+
+    call_command("edit_key_ring", str(file), "--add", "k002")
+
+    changed = file.stat()
+    assert (changed.st_uid, changed.st_gid, stat.S_IMODE(changed.st_mode)) == (4242, 4243, 0o600)
 
 
 def test_rekey_puts_everything_under_the_new_key_and_changes_nothing_else(sealed: LazySettings) -> None:

@@ -52,8 +52,13 @@ def checked(text: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file that only its owner reads: whoever reads it meanwhile has the old or the new ring."""
+    """Replace a file that only its owner reads: whoever reads it meanwhile has the old or the new ring.
+
+    Root is not the owner: the processes, which are not root's, have to read it still.
+    """
     draft = path.with_name(path.name + ".new")
     draft.touch(mode=PRIVATE)
+    if path.exists():
+        os.chown(draft, path.stat().st_uid, path.stat().st_gid)
     draft.write_text(text)
     draft.rename(path)
