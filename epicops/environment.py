@@ -1,13 +1,17 @@
 """Values of the environment for settings.py. A wrong one raises what names its variable and never its value."""
 
 import os
+from collections.abc import Callable
 from datetime import time
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
+from environs import Env, validate
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from epicops.crypto import KeyRing
 from epicops.redis_url import parse
 
 env = Env(prefix="EPICOPS_")
@@ -31,12 +35,50 @@ def optional_secret(name: str) -> str:
 
 def redis_url(name: str) -> str:
     """Return the secret once it can be read as the address of a role's servers."""
-    url = secret(name)
+    return _checked(name, secret(name), parse)
+
+
+def key_ring(name: str) -> str:
+    """Return the optional secret once it can be read as a key ring."""
+    return _checked(name, optional_secret(name), KeyRing.parse)
+
+
+def _checked(name: str, text: str, parse: Callable[[str], object]) -> str:
+    """Return the text once it can be parsed, by what raises a ValueError that quotes none of it."""
     try:
-        parse(url)
+        parse(text)
     except ValueError as error:
-        raise ImproperlyConfigured(f"EPICOPS_{name}: {error}") from None  # parse() never quotes the URL
+        raise ImproperlyConfigured(f"EPICOPS_{name}: {error}") from None
+    return text
+
+
+def web_address(name: str) -> str:
+    if (url := optional_secret(name)) and not url.startswith(("https://", "http://")):
+        raise ImproperlyConfigured(f"EPICOPS_{name}: write https://HOST/PATH")
     return url
+
+
+def number(name: str, default: int, *, least: int = 0) -> int:
+    return env.int(name, default, validate=validate.Range(min=least))
+
+
+def networks(name: str) -> list[str]:
+    texts: list[str] = env.list(name, [])
+    try:
+        for text in texts:
+            ip_network(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"EPICOPS_{name}: write networks as 10.0.0.0/28,192.0.2.7") from None
+    return texts
+
+
+def time_zone(name: str, default: str) -> str:
+    zone = env.str(name, default)
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise ImproperlyConfigured(f"EPICOPS_{name}: write a time zone as Europe/Berlin") from None
+    return zone
 
 
 def database(name: str) -> dict[str, object]:

@@ -11,7 +11,19 @@ from pathlib import Path
 import django_stubs_ext
 
 from epicops import page_sources
-from epicops.environment import database, env, optional_secret, redis_url, secret, times_of_day
+from epicops.environment import (
+    database,
+    env,
+    key_ring,
+    networks,
+    number,
+    optional_secret,
+    redis_url,
+    secret,
+    time_zone,
+    times_of_day,
+    web_address,
+)
 from epicops.logs import logging_config
 from epicops.mail import mail_settings
 
@@ -29,13 +41,13 @@ DATABASES = {"default": database("DATABASE_URL")}
 DATABASES["sessions"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-EPICOPS_SEALING_KEYS = optional_secret("SEALING_KEYS")
+EPICOPS_SEALING_KEYS = key_ring("SEALING_KEYS")
 EPICOPS_ENCRYPTED_VOLUME = env.bool("ENCRYPTED_VOLUME", False)  # what is on the servers' disks is encrypted there
 
 EPICOPS_REDIS_SESSIONS_URL = redis_url("REDIS_SESSIONS_URL")
 EPICOPS_REDIS_QUEUE_URL = redis_url("REDIS_QUEUE_URL")
 EPICOPS_REDIS_CACHE_URL = redis_url("REDIS_CACHE_URL")
-EPICOPS_QUEUE_REPLICAS = env.int("QUEUE_REPLICAS", 0)  # that confirm a message before it is acknowledged
+EPICOPS_QUEUE_REPLICAS = number("QUEUE_REPLICAS", 0)  # that confirm a message before it is acknowledged
 
 # Made once and kept: rows of the audit trail can only be verified with the key they were written with.
 EPICOPS_AUDIT_KEY = optional_secret("AUDIT_KEY")
@@ -43,14 +55,14 @@ EPICOPS_METRICS_KEY = optional_secret("METRICS_KEY")  # without it there is no /
 
 # Where alerts go. Without an address there is no mail, without a URL no POST.
 EPICOPS_ALERT_EMAILS: list[str] = env.list("ALERT_EMAILS", [])
-EPICOPS_ALERT_WEBHOOK = optional_secret("ALERT_WEBHOOK")
+EPICOPS_ALERT_WEBHOOK = web_address("ALERT_WEBHOOK")
 DEFAULT_FROM_EMAIL = env.str("ALERT_FROM", "epicops@localhost")
 EMAIL_TIMEOUT = 5  # seconds
 if smtp_url := optional_secret("SMTP_URL"):
     vars().update(mail_settings(smtp_url))
 
-EPICOPS_VIEW_REPEATED = env.int("VIEW_REPEATED", 3600)  # seconds until a view that goes on is recorded again
-EPICOPS_BOARD_HELD = env.int("BOARD_HELD", 600)  # seconds that an old board is shown while PostgreSQL is away
+EPICOPS_VIEW_REPEATED = number("VIEW_REPEATED", 3600)  # seconds until a view that goes on is recorded again
+EPICOPS_BOARD_HELD = number("BOARD_HELD", 600)  # seconds that an old board is shown while PostgreSQL is away
 
 CACHES = {
     "default": {
@@ -102,7 +114,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
-EPICOPS_TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])  # networks; whoever has our Unix socket is one
+EPICOPS_TRUSTED_PROXIES = networks("TRUSTED_PROXIES")  # networks; whoever has our Unix socket is one
 
 ROOT_URLCONF = "epicops.urls"
 WSGI_APPLICATION = "epicops.wsgi.application"
@@ -155,17 +167,17 @@ OTP_TOTP_ISSUER = "epicops"
 SESSION_ENGINE = "sessions_app.backend"
 SESSION_COOKIE_AGE = 1800  # seconds idle: HIPAA 45 CFR 164.312(a)(2)(iii), automatic logoff
 SESSION_IDLE = {  # seconds; only ever shorter than SESSION_COOKIE_AGE
-    "Hyperspace": env.int("SESSION_IDLE_HYPERSPACE", SESSION_COOKIE_AGE),
-    "MyChart": env.int("SESSION_IDLE_MYCHART", SESSION_COOKIE_AGE),
+    "Hyperspace": number("SESSION_IDLE_HYPERSPACE", SESSION_COOKIE_AGE, least=1),
+    "MyChart": number("SESSION_IDLE_MYCHART", SESSION_COOKIE_AGE, least=1),
 }
-SESSION_LOCK = env.int("SESSION_LOCK", 900)  # seconds until an unused workstation of Hyperspace locks; 0: never
-SESSION_ABSOLUTE = env.int("SESSION_ABSOLUTE", 43_200)  # seconds: NIST SP 800-63B (rev. 3), 4.2.3
+SESSION_LOCK = number("SESSION_LOCK", 900)  # seconds until an unused workstation of Hyperspace locks; 0: never
+SESSION_ABSOLUTE = number("SESSION_ABSOLUTE", 43_200, least=1)  # seconds: NIST SP 800-63B (rev. 3), 4.2.3
 SESSION_LIMITS = {  # sessions of one person at once
-    "Hyperspace": env.int("SESSION_LIMIT_HYPERSPACE", 3),
-    "MyChart": env.int("SESSION_LIMIT_MYCHART", 10),
+    "Hyperspace": number("SESSION_LIMIT_HYPERSPACE", 3, least=1),
+    "MyChart": number("SESSION_LIMIT_MYCHART", 10, least=1),
     "Operations": 10,
 }
-SESSION_BREAK_GLASS = env.int("SESSION_BREAK_GLASS", 1800)  # seconds that an emergency access stays open
+SESSION_BREAK_GLASS = number("SESSION_BREAK_GLASS", 1800, least=1)  # seconds that an emergency access stays open
 SESSION_LIMIT_REFUSES = env.bool("SESSION_LIMIT_REFUSES", False)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True  # one clock only, the server's
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
@@ -195,7 +207,7 @@ if not DEBUG:
     }
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = env.str("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
+TIME_ZONE = time_zone("TIME_ZONE", "UTC")  # the facility's: HL7 times without an offset are read in it
 FORMAT_MODULE_PATH = "epicops.formats"  # for operators: they compare times with logs
 USE_TZ = True
 EPICOPS_SHIFTS = times_of_day("SHIFTS", ["07:00", "19:00"])  # when nurses' shifts begin

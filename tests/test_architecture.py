@@ -56,11 +56,8 @@ def test_modules_and_functions_stay_short(path: Path) -> None:
 
 def test_every_variable_is_documented() -> None:
     sources = [path.read_text() for path in modules()]
-    read = {
-        name
-        for source in sources
-        for name in re.findall(r"""(?:env\.\w+|secret|redis_url|database|times_of_day)\(\s*f?"([A-Z_]+)""", source)
-    }
+    readers = "|".join(re.findall(r"^def (\w+)", (PROJECT / "epicops" / "environment.py").read_text(), re.MULTILINE))
+    read = {name for source in sources for name in re.findall(rf"""(?:env\.\w+|{readers})\(\s*f?"([A-Z_]+)""", source)}
     documented = set(re.findall(r"`EPICOPS_([A-Z_]+)`", (PROJECT / "docs" / "configuration.md").read_text()))
 
     assert read == documented

@@ -23,6 +23,12 @@ from tests.processes import PROJECT
         ("EPICOPS_DATABASE_URL", "mysql://epicops:hunter2@127.0.0.1/x", "write postgresql://"),
         ("EPICOPS_SHIFTS", "hunter2", "write times of day as"),
         ("EPICOPS_SESSION_LOCK", "soon", "invalid"),
+        ("EPICOPS_SESSION_LIMIT_MYCHART", "0", "greater than or equal to 1"),
+        ("EPICOPS_QUEUE_REPLICAS", "-1", "greater than or equal to 0"),
+        ("EPICOPS_SEALING_KEYS", "hunter2", "the key ring is not"),
+        ("EPICOPS_ALERT_WEBHOOK", "hooks.example/hunter2", "write https://"),
+        ("EPICOPS_TRUSTED_PROXIES", "10.0.0.1/8", "write networks as"),
+        ("EPICOPS_TIME_ZONE", "hunter2", "write a time zone as"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_variable(name: str, value: str, why: str) -> None:
