@@ -38,10 +38,11 @@ def verify(session_id: str, *, is_absent: bool = False) -> bool:
         clear([session_id])
         return False
     restore(session_id, recorded)
-    if registry.load(session_id) is None:  # ended since it was read: its hash was deleted before it was restored
+    latest = registry.load(session_id)
+    if latest is None:  # ended since it was read: its hash was deleted before it was restored
         clear([session_id])
         return False
-    return True
+    return latest.clear == recorded.clear or verify(session_id)  # a role changed since then was taken back, too
 
 
 def clear(session_ids: Iterable[str]) -> None:

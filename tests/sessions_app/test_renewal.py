@@ -1,21 +1,26 @@
 """A change of role gives a session a new id, and gives none to a session that has ended."""
 
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 from django.test import Client, RequestFactory
+from redis.exceptions import RedisError
 
 from epicops import keys
 from epicops.embedded.stack import Stack
 from epicops.redis_client import sessions_client
+from sessions_app import registry, stores, vouching
 from sessions_app.backend import SessionStore
 from sessions_app.live import LIVE, end_sessions, follow, renew
 from sessions_app.models import User
 from sessions_app.trust import trust
 from tests import factories
+from tests.registered import in_registry
 from tests.sessions_app.test_outage import until_back
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -171,3 +176,29 @@ def test_without_redis_it_is_renewed_all_the_same_and_the_old_id_stays_ended(cli
     assert client.get(UNITS).status_code == 200
     assert browser_with(before).get(UNITS).status_code == 302
     assert trust.is_redis()
+
+
+def test_a_role_changed_while_its_session_is_restored_counts(client: Client, stack: Stack) -> None:
+    mine, pool = session_id(client), trust.client.connection_pool
+    for connection in [pool.get_connection() for _ in range(2)]:  # for each of the two who wait below
+        pool.release(connection)
+
+    def restore() -> None:
+        registry.load(mine)  # connects
+        stack.sessions.freeze()
+        threading.Timer(0.1, stack.sessions.thaw).start()
+        is_frozen.set()
+        with suppress(RedisError):  # a busy machine: PostgreSQL answers then
+            vouching.verify(mine)
+        connections.close_all()
+
+    is_frozen = threading.Event()
+    thread = threading.Thread(target=restore)
+    thread.start()
+    is_frozen.wait()
+    time.sleep(0.02)  # it has read the row
+    in_registry("role = 'charge_nurse'")
+    stores.set_fields({mine: {"role": "charge_nurse"}})
+    thread.join()
+
+    assert SessionStore(mine)["role"] == "charge_nurse"
