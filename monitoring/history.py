@@ -18,7 +18,7 @@ from monitoring.health import ROLES, answer
 from monitoring.metrics import info_of
 from monitoring.models import Sample
 from monitoring.session_ttls import ended_since, read_ttls
-from monitoring.status import Status
+from monitoring.status import Status, settled
 from vitals import counts
 
 KEPT: Final = timedelta(hours=24)
@@ -45,17 +45,14 @@ def keep(now: Status) -> None:
     minute = now.at.replace(second=0, microsecond=0)
     if now.totals is None or Sample.objects.filter(at=minute).exists():
         return
-    queue, totals = now.queue, now.totals
+    queue = now.queue
     oldest = (now.at - queue.oldest_sent_at).total_seconds() if queue and queue.oldest_sent_at else None
     sample = Sample(
         at=minute,
         waiting=queue.waiting if queue else None,
         oldest_seconds=oldest,
-        applied=totals.applied,
-        skipped=totals.skipped,
-        dead=totals.dead,
-        open_dead_letters=totals.open_dead_letters,
-        last_message_id=totals.last_message_id,
+        **settled(),
+        open_dead_letters=now.totals.open_dead_letters,
         session_ttls=answer(lambda: read_ttls(sessions_client())),
         sessions_ended=ended_since(now.at - timedelta(minutes=1)),
         cache_requests=answer(cache_requests),

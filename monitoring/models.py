@@ -6,7 +6,10 @@ from django.db.models import Q
 
 
 class Sample(models.Model):
-    """How things were in one minute. Totals count from the beginning; null stands for a part that did not answer."""
+    """How things were in one minute; null stands for a part that did not answer.
+
+    Totals count from the beginning to half a minute before.
+    """
 
     at = models.DateTimeField(primary_key=True, help_text="Beginning of the minute")
     waiting = models.BigIntegerField(null=True)

@@ -7,10 +7,12 @@ from typing import Final
 from uuid import UUID
 
 from django.db.models import Count, Max, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from epicops.redis_client import queue_web_client
 from interconnect.consumer.heartbeat import Program
+from interconnect.feed.sequence_scan import SETTLED
 from interconnect.models import Batch, DeadLetter, InboundMessage, InboxMessage, Pause
 from interconnect.status import Queue, read_queue
 from monitoring.health import KINDS, answer, running, servers
@@ -32,7 +34,6 @@ class Totals:
     dead: int
     open_dead_letters: int
     inbox: int
-    last_message_id: int
     last_batch_at: datetime | None
     rate: float
 
@@ -79,22 +80,39 @@ def status() -> Status:
 
 def read_totals() -> Totals:
     """Count on from the monitor's last sample: a million messages are not counted for every look."""
-    sample = Sample.objects.first() or Sample(applied=0, skipped=0, dead=0, last_message_id=0)
-    rows = InboundMessage.objects.filter(pk__gt=sample.last_message_id).order_by().values("status")
-    new = {row["status"]: row for row in rows.annotate(number=Count("pk"), last=Max("pk"))}
-    numbers = {name: row["number"] for name, row in new.items()}
     recent = Batch.objects.filter(pk__gte=_first_id(time.time() - RATE_SECONDS)).aggregate(size=Sum("size"))
     return Totals(
-        applied=sample.applied + numbers.get(InboundMessage.Status.APPLIED, 0),
-        skipped=sample.skipped + numbers.get(InboundMessage.Status.SKIPPED, 0),
-        dead=sample.dead + numbers.get(InboundMessage.Status.DEAD, 0),
+        **handled(_last_sample()),
         open_dead_letters=DeadLetter.objects.open().count(),
         inbox=InboxMessage.objects.count(),
-        last_message_id=max([sample.last_message_id, *(row["last"] for row in new.values())]),
         # Ids are ordered by time (UUID version 7).
         last_batch_at=Batch.objects.order_by("-pk").values_list("committed_at", flat=True).first(),
         rate=(recent["size"] or 0) / RATE_SECONDS,
     )
+
+
+def settled() -> dict[str, int]:
+    """Return the totals as a sample keeps them, up to a message before which none can appear any more.
+
+    With lanes messages are not committed in the order of their ids.
+    """
+    sample = _last_sample()
+    rows = InboundMessage.objects.filter(
+        pk__gt=sample.last_message_id, applied_at__lt=Now() - timedelta(seconds=SETTLED)
+    )
+    last = rows.aggregate(last=Max("pk"))["last"] or sample.last_message_id
+    return {**handled(sample, pk__lte=last), "last_message_id": last}
+
+
+def handled(sample: Sample, **until: int) -> dict[str, int]:
+    """Count on from a sample by what became of messages."""
+    rows = InboundMessage.objects.filter(pk__gt=sample.last_message_id, **until).order_by().values_list("status")
+    new = dict(rows.annotate(number=Count("pk")))
+    return {name: getattr(sample, name) + new.get(name, 0) for name in ("applied", "skipped", "dead")}
+
+
+def _last_sample() -> Sample:
+    return Sample.objects.first() or Sample(applied=0, skipped=0, dead=0, last_message_id=0)
 
 
 def _first_id(seconds: float) -> UUID:

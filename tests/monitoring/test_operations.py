@@ -7,10 +7,11 @@ import subprocess
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Event, Thread
 
 import pytest
 from django.core.management import call_command
-from django.db import close_old_connections
+from django.db import close_old_connections, connections, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -18,11 +19,12 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from epicops.embedded.stack import Stack
 from epicops.portal import HYPERSPACE
-from interconnect.models import DeadLetter
-from monitoring.history import KEPT, plots
+from interconnect.consumer.queue import uuid7
+from interconnect.models import Batch, DeadLetter, InboundMessage
+from monitoring.history import KEPT, keep, plots
 from monitoring.metrics import METRICS
 from monitoring.models import Sample
-from monitoring.status import status
+from monitoring.status import read_totals, status
 from sessions_app.backend import SessionStore
 from tests.builders import adt, drain, oru, push
 from tests.operators import olu
@@ -181,6 +183,7 @@ def test_readyz_misses_a_migration(client: Client) -> None:
 def test_the_totals_go_on_from_the_last_sample() -> None:
     push(adt("A01"), oru())
     drain()
+    InboundMessage.objects.update(applied_at=timezone.now() - timedelta(minutes=1))
     call_command("run_monitor", once=True)
     push(oru(minutes=5), adt("A60"))
     drain()
@@ -191,6 +194,33 @@ def test_the_totals_go_on_from_the_last_sample() -> None:
     assert (totals.applied, totals.skipped) == (3, 1)
     assert Sample.objects.get().applied == 2
     assert totals.rate == pytest.approx(4 / 60)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_lane_commits_after_a_sample_is_counted() -> None:
+    is_written, is_sampled = Event(), Event()
+
+    def lane() -> None:
+        with transaction.atomic():
+            message()
+            is_written.set()
+            is_sampled.wait(10)
+        connections.close_all()
+
+    slower = Thread(target=lane)
+    slower.start()
+    is_written.wait(10)
+    message()  # with the higher id
+    keep(status())
+    is_sampled.set()
+    slower.join()
+
+    assert read_totals().dead == 2
+
+
+def message() -> None:
+    batch = Batch.objects.create(pk=uuid7(), size=1, worker="w")
+    InboundMessage.objects.create(batch=batch, ordinal=0, status=InboundMessage.Status.DEAD, raw=b"", sha256=b"")
 
 
 @pytest.mark.django_db
