@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -62,6 +63,10 @@ def signed_in(client: Client, user: User, portal: str = HYPERSPACE) -> Client:
     session.update({"role": user.role, "department": user.department, "portal": portal})
     session.save()
     return client
+
+
+def session_id(client: Client) -> str:
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def bed(key: str = "bed427", ward: Unit | None = None) -> Bed:

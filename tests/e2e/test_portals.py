@@ -10,6 +10,7 @@ from epicops.portal import MYCHART
 from sessions_app.models import User
 from tests import factories
 from tests.e2e.test_board import overflow, violations
+from tests.factories import session_id
 from vitals.models import PatientAccount, Unit, Visit, WallDisplay
 from vitals.portals import hash_of
 
@@ -32,7 +33,7 @@ def test_a_patients_page_is_accessible(
 ) -> None:
     user = factories.person("maya", User.Role.PATIENT)
     PatientAccount.objects.create(user=user, patient=visit.patient)
-    cookie = factories.signed_in(Client(), user, MYCHART).cookies[settings.SESSION_COOKIE_NAME].value
+    cookie = session_id(factories.signed_in(Client(), user, MYCHART))
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a literal
     page.set_viewport_size({"width": 320, "height": 800})

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.db import connections
 from django.test import Client
 from django.utils.timezone import now
@@ -17,6 +16,7 @@ from sessions_app.registry import ALIAS
 from sessions_app.sweeper import sweep
 from sessions_app.trust import trust
 from tests import factories
+from tests.factories import session_id
 from tests.registered import in_registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +34,7 @@ def nurse(client: Client) -> Client:
 
 
 def key(client: Client) -> str:
-    return keys.session(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    return keys.session(session_id(client))
 
 
 def write(client: Client, **fields: str | bytes) -> None:

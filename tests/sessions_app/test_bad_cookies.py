@@ -10,6 +10,7 @@ from epicops import keys
 from epicops.redis_client import sessions_client
 from sessions_app.ids import handle, key_hash
 from tests import factories
+from tests.factories import session_id
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +43,7 @@ def cookie(request: pytest.FixtureRequest) -> str:
     """A cookie that no server of ours has set."""
     if request.param in HOSTILE:
         return HOSTILE[request.param]
-    theirs = factories.signed_in(Client(), factories.ben()).cookies[settings.SESSION_COOKIE_NAME].value
+    theirs = session_id(factories.signed_in(Client(), factories.ben()))
     return handle(theirs) if request.param == "handle" else key_hash(theirs)
 
 
@@ -66,7 +67,7 @@ def test_signing_in_with_it_gives_an_id_of_our_own(client: Client, cookie: str) 
 
     client.post("/hyperspace/login/", credentials, headers=header(cookie))
 
-    assert client.cookies[settings.SESSION_COOKIE_NAME].value != cookie
+    assert session_id(client) != cookie
     assert client.get(UNITS).status_code == 200
 
 
@@ -78,7 +79,7 @@ def test_nobody_adopts_an_id_from_the_cookie(client: Client) -> None:
     client.post("/hyperspace/login/", {"username": "amara", "password": factories.PASSWORD})
 
     assert not sessions_client().exists(keys.session(STRANGER))
-    assert client.cookies[settings.SESSION_COOKIE_NAME].value != STRANGER
+    assert session_id(client) != STRANGER
 
 
 @pytest.mark.parametrize("command", ["SET {} x", "LPUSH {} x", "SADD {} x", "ZADD {} 1 x", "HSET {} role nurse"])

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 from django.db.models import F
 from django.test import Client
@@ -13,6 +12,7 @@ from epicops import keys
 from epicops.redis_client import sessions_client
 from sessions_app.models import BreakGlass, SessionRecord, User
 from tests import factories
+from tests.factories import session_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,7 +27,7 @@ def nurse(client: Client) -> Client:
 
 
 def state(client: Client) -> list[object]:
-    session = keys.session(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    session = keys.session(session_id(client))
     return list(sessions_client().hmget(session, "role", "bg_until", "bg_ref"))
 
 
@@ -37,7 +37,7 @@ def events() -> list[tuple[str, str]]:
 
 
 def test_reason_and_password_open_it_in_the_session_under_a_new_id(nurse: Client) -> None:
-    before = nurse.cookies[settings.SESSION_COOKIE_NAME].value
+    before = session_id(nurse)
 
     response = nurse.post(OPEN, TREATMENT | {"next": "/hyperspace/units/7/"})
 
@@ -45,7 +45,7 @@ def test_reason_and_password_open_it_in_the_session_under_a_new_id(nurse: Client
     role, until, reference = state(nurse)
     assert (role, reference) == (b"nurse", str(BreakGlass.objects.get().pk).encode())
     assert str(until).endswith("Z'")
-    assert nurse.cookies[settings.SESSION_COOKIE_NAME].value != before
+    assert session_id(nurse) != before
     assert BANNER in nurse.get(UNITS).content
     assert events() == [("break_glass.open", "")]
 

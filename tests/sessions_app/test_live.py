@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-from django.conf import settings
 from django.contrib.admin.utils import quote
 from django.core.management import call_command
 from django.db import connections
@@ -21,15 +20,12 @@ from sessions_app.live import follow
 from sessions_app.models import SessionRecord, User
 from sessions_app.trust import trust
 from tests import factories
+from tests.factories import session_id
 
 pytestmark = pytest.mark.django_db
 
 UNITS = "/hyperspace/"
 OnCommit = DjangoCaptureOnCommitCallbacks
-
-
-def session_id(client: Client) -> str:
-    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def sign_in(user: str = "amara") -> Client:

@@ -15,6 +15,7 @@ from epicops.redis_client import sessions_client
 from sessions_app.backend import SessionStore
 from sessions_app.middleware import ActivitySessionMiddleware
 from tests import factories
+from tests.factories import session_id
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,7 @@ def amara(client: Client) -> Client:
 
 
 def session_key(client: Client) -> str:
-    return keys.session(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    return keys.session(session_id(client))
 
 
 def left(client: Client) -> int:
@@ -141,7 +142,7 @@ def test_a_page_says_how_long_the_session_lasts(amara: Client) -> None:
 
 
 def test_a_sign_out_in_another_tab_is_not_undone(amara: Client) -> None:
-    session = SessionStore(amara.cookies[settings.SESSION_COOKIE_NAME].value)
+    session = SessionStore(session_id(amara))
     session.load()
     amara.post("/hyperspace/logout/")
 

@@ -1,13 +1,13 @@
 """The operators' door."""
 
 import pytest
-from django.conf import settings
 from django.test import Client
 
 from audit.models import AuditEvent
 from epicops import keys
 from epicops.redis_client import sessions_client
 from tests import factories
+from tests.factories import session_id
 from tests.operators import root
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def test_an_operator_signs_in_to_the_admin_and_redis_shows_it(client: Client) ->
     response = client.post("/admin/login/", LOGIN)
 
     assert response.headers["Location"] == "/admin/"
-    session = keys.session(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    session = keys.session(session_id(client))
     assert sessions_client().hmget(session, "role", "portal") == [b"operator", b"Operations"]
     assert codes() == ["session.login"]
 

@@ -29,6 +29,7 @@ from sessions_app.models import User
 from sessions_app.registry import ALIAS
 from sessions_app.trust import FENCE, look, trust
 from tests import factories
+from tests.factories import session_id
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -264,7 +265,7 @@ def test_back_a_write_by_who_has_not_heard_of_it_is_seen(stack: Stack) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_back_a_new_role_from_who_has_not_heard_of_it_counts(stack: Stack) -> None:
     client = factories.signed_in(Client(), amara := factories.amara())
-    who_has_not_heard_of_it(stack, mine := client.cookies[settings.SESSION_COOKIE_NAME].value)
+    who_has_not_heard_of_it(stack, mine := session_id(client))
 
     amara.role = User.Role.PHYSICIAN
     follow(amara, actor="root")

@@ -1,7 +1,6 @@
 """What people do about sessions of their own, in both portals."""
 
 import pytest
-from django.conf import settings
 from django.test import Client
 
 from audit.models import AuditEvent
@@ -11,14 +10,11 @@ from epicops.redis_client import sessions_client
 from sessions_app.ids import handle
 from sessions_app.models import SessionRecord, User
 from tests import factories
+from tests.factories import session_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 OWN = {HYPERSPACE: "/hyperspace/sessions/", MYCHART: "/mychart/sessions/"}
-
-
-def session_id(client: Client) -> str:
-    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def pat() -> User:

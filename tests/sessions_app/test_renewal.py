@@ -20,6 +20,7 @@ from sessions_app.live import LIVE, end_sessions, follow, renew
 from sessions_app.models import User
 from sessions_app.trust import trust
 from tests import factories
+from tests.factories import session_id
 from tests.registered import in_registry
 from tests.sessions_app.test_outage import until_back
 
@@ -35,10 +36,6 @@ def client() -> Client:
     client = Client()
     client.post("/hyperspace/login/", {"username": "amara", "password": factories.PASSWORD})
     return client
-
-
-def session_id(client: Client) -> str:
-    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def become(role: str) -> None:

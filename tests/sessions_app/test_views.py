@@ -10,6 +10,7 @@ from epicops.portal import HYPERSPACE, MYCHART, OPERATIONS
 from epicops.redis_client import sessions_client
 from sessions_app.models import User
 from tests import factories
+from tests.factories import session_id
 
 pytestmark = pytest.mark.django_db
 
@@ -20,10 +21,6 @@ def sign_in(client: Client, username: str = "amara", password: str = factories.P
     """Post the login form and return where it leads, empty when it is shown again."""
     response = client.post(LOGIN, {"username": username, "password": password, **more})
     return response.headers.get("Location", "")
-
-
-def session_id(client: Client) -> str:
-    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def codes() -> list[str]:
