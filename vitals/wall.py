@@ -39,16 +39,19 @@ class CodeForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def wall(request: HttpRequest) -> HttpResponse:
     """Show the display's ward, or ask for its code."""
-    display = find(request.COOKIES.get(COOKIE, ""))
+    code = request.COOKIES.get(COOKIE, "")
+    display = find(code)
     if display and request.method != "POST":
-        return render(request, "wall/board.html", wall_context(request, display))
+        return keeping(render(request, "wall/board.html", wall_context(request, display)), code)
     form = CodeForm(request.POST or None)
     if not form.is_valid():
         return render(request, "wall/code.html", {"form": form}, status=200 if request.method != "POST" else 403)
-    response = redirect("hyperspace:wall")
-    response.set_cookie(
-        COOKIE, form.cleaned_data["code"], COOKIE_AGE, secure=not settings.DEBUG, httponly=True, samesite="Strict"
-    )
+    return keeping(redirect("hyperspace:wall"), form.cleaned_data["code"])
+
+
+def keeping(response: HttpResponse, code: str) -> HttpResponse:
+    """Have the browser keep the code for another year: nobody can type it again."""
+    response.set_cookie(COOKIE, code, COOKIE_AGE, secure=not settings.DEBUG, httponly=True, samesite="Strict")
     return response
 
 

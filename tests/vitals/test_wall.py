@@ -7,6 +7,7 @@ from audit.models import AuditEvent
 from tests import factories
 from vitals.models import Unit, Visit, VisitPlan, WallDisplay
 from vitals.portals import hash_of, new_code
+from vitals.wall import COOKIE, COOKIE_AGE
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +59,10 @@ def test_a_revoked_display_goes_dark(screen: Client, display: WallDisplay) -> No
 
     assert screen.get(f"{WALL}cells/").status_code == 401
     assert b"O. A." not in screen.get(WALL).content
+
+
+def test_its_cookie_lasts_a_year_from_the_last_start(screen: Client) -> None:
+    assert screen.get(WALL).cookies[COOKIE]["max-age"] == COOKIE_AGE
 
 
 def test_its_cookie_opens_no_other_page(screen: Client, visit: Visit) -> None:
