@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from django.db import connection
-
-from epicops.bulk import columns_of, reading_cursor
+from epicops.bulk import columns_of, reading_cursor, sending_cursor
 from vitals import places
 from vitals.events import (
     Event,
@@ -112,7 +110,7 @@ def _move(moves: Sequence[tuple[int, PatientMoved]], patients: dict[Name, int]) 
         row = (*key, prior_id, event.recorded_at, message_id)
         if key not in rows or _newer(row, rows[key]):
             rows[key] = row
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(INSERT_MOVEMENTS, columns_of(rows.values(), 7))
     return set(visits.values())
 

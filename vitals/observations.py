@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
-from epicops.bulk import columns_of
+from epicops.bulk import columns_of, sending_cursor
 from vitals.events import Name, UnknownCode, VitalsMeasured
 
 STATUS_ORDER: Final = "RPFCDW"  # not verified < preliminary < final < corrected < deleted, of another patient
@@ -66,7 +66,7 @@ def _rows(message_id: int, event: VitalsMeasured, patient_id: int) -> Iterable[R
 
 def write(holding: Iterable[Row], giving_way: Sequence[Row] = ()) -> None:
     """Insert the rows, one per key, where nothing weightier stands; keep what gives way on either side."""
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(UPSERT, [*columns_of(holding, 12), STATUS_ORDER, STATUS_ORDER])
         if giving_way:
             cursor.execute(SUPERSEDE, columns_of((_superseded(row) for row in giving_way), 8))

@@ -6,9 +6,7 @@ says little: senders reset their counters, and some put a constant there. Withou
 
 from collections.abc import Sequence
 
-from django.db import connection
-
-from epicops.bulk import columns_of
+from epicops.bulk import columns_of, sending_cursor
 from interconnect.consumer.delivery import CONTROL_ID_REUSED, Delivery
 from interconnect.models import InboundMessage
 
@@ -58,6 +56,6 @@ def sent_before(message: InboundMessage) -> int | None:
 
 def _look_up(deliveries: Sequence[Delivery]) -> list[tuple[int | None, bool]]:
     rows = [(*delivery.header[1:], delivery.sha256) for delivery in deliveries]
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(FIND, columns_of(rows, 4))
         return list(cursor.fetchall())

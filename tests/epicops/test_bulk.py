@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import DataError, connection, models
 
-from epicops.bulk import columns_of, copy_rows
+from epicops.bulk import columns_of, copy_rows, sending_cursor
 
 pytestmark = pytest.mark.django_db
 
@@ -57,3 +57,13 @@ def test_copied_rows_arrive_as_they_are() -> None:
 def test_nul_is_refused_before_it_can_shift_a_column() -> None:
     with pytest.raises(DataError):
         columns_of([["a\0b"]], 1)
+
+
+def test_a_sending_cursor_keeps_parameters_out_of_the_statement() -> None:
+    running = "SELECT %s::text, query FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    with sending_cursor() as cursor:
+        cursor.execute(running, ["Nguyen"])
+        name, statement = cursor.fetchone()
+
+    assert name == "Nguyen"
+    assert "Nguyen" not in statement
