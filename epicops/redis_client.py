@@ -47,7 +47,7 @@ WEB_TIMEOUT = 0.1  # seconds for one read while a person waits
 DOOR_TIMEOUT = 1.0  # seconds; fsync of one group of messages
 TRACKING_TIMEOUT = 1.0  # seconds until a silent server's local copies are given up
 SESSIONS_TIMEOUT = 0.25  # seconds; a false alarm costs every process a second of PostgreSQL
-# Seconds for one read of a worker, which may claim 32 MiB; twice that fits into a failover with a frozen primary.
+# Seconds for one read of a worker, which may claim 10 MiB; twice that fits into a failover with a frozen primary.
 WORKER_TIMEOUT = 2.0
 SENTINEL_TIMEOUT = 0.3  # seconds; the next Sentinel is asked when one is frozen
 

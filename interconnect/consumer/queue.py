@@ -19,7 +19,9 @@ from epicops.crypto import SealBroken, ring
 from epicops.redis_client import Redis
 from interconnect.consumer.pauses import Rule
 
-MAX_CLAIM_BYTES: Final = 32 * 1024 * 1024  # one claim's messages; a larger single message still comes alone
+# One claim's messages; a larger single message still comes alone. Full of small values they take some ten seconds on a
+# busy machine: an owner that reads for longer counts as hung, and systemd's watchdog ends it.
+MAX_CLAIM_BYTES: Final = 4 * 1024 * 1024
 
 # Counts pushes on the way (reconciliation.py): `left` is the length of the queue after the last look.
 # KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit 5 run id
