@@ -13,9 +13,11 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
+from redis.exceptions import RedisError
 
 from audit.admin import record
 from epicops.admin_site import ExactFilter, ReadOnlyModelAdmin, operator, timestamp
+from epicops.away import away
 from vitals.comparison import SHAPES, Unequal, compare, explain, occupied_beds
 from vitals.comparison_runs import ComparisonRun
 
@@ -90,6 +92,8 @@ def measure(request: HttpRequest, shape: str, samples: int) -> ComparisonRun | s
         found = compare(chosen, beds, samples)
     except Unequal:
         return "The two sides returned different data, so nothing was timed. Is a feed writing meanwhile?"
+    except RedisError as error:
+        return f"{away(error)}: nothing was timed."
     run = ComparisonRun.objects.create(
         shape=shape,
         title=chosen.title if len(beds) == chosen.beds else f"{chosen.title}; {len(beds)} occupied",

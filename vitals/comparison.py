@@ -73,7 +73,8 @@ class Comparison:
 
 
 def compare(shape: Shape, beds: Sequence[Bed], samples: int | None = None) -> Comparison:
-    """Time a shape on these occupied beds; raise Unequal when its sides disagree."""
+    """Time a shape on these occupied beds; raise Unequal when its sides disagree, RedisError without a cache."""
+    fence.client().ping()  # readers would go to PostgreSQL without a word
     chosen = list(beds)[: shape.beds]
     write_through([bed.pk for bed in chosen])
     with shape.prepare(chosen) as (postgresql, cached):

@@ -6,6 +6,7 @@ from django.db import connections
 from django.test import Client
 
 from audit.models import AuditEvent
+from epicops.embedded.stack import Stack
 from tests import factories
 from vitals.admin_comparison import LOCK
 from vitals.models import ComparisonRun
@@ -52,6 +53,17 @@ def test_an_empty_hospital_has_nothing_to_read(operator: Client) -> None:
     shown = operator.post(f"{PAGE}run/", {"shape": "bed-sql", "samples": 2}, follow=True).content.decode()
 
     assert "No bed is occupied" in shown
+
+
+@pytest.mark.usefixtures("_a_patient")
+@pytest.mark.parametrize("shape", ["bed-sql", "day"])
+def test_a_cache_that_is_away_is_not_timed(operator: Client, stack: Stack, shape: str) -> None:
+    stack.cache.kill()
+
+    shown = operator.post(f"{PAGE}run/", {"shape": shape, "samples": 2}, follow=True).content.decode()
+
+    assert "nothing was timed" in shown
+    assert not ComparisonRun.objects.exists()
 
 
 @pytest.mark.usefixtures("_a_patient")

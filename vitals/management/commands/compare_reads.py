@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from epicops.arguments import between
+from epicops.away import away
 from vitals.comparison import SHAPES, Comparison, Unequal, compare, occupied_beds
 
 MICROSECONDS = 1_000_000
@@ -34,6 +36,8 @@ class Command(BaseCommand):
             found = [compare(shape, beds, samples) for shape in track(chosen, disable=as_json, transient=True)]
         except Unequal as error:
             raise CommandError(f"{error}: the sides return different data; is a feed writing meanwhile?") from None
+        except RedisError as error:
+            raise CommandError(away(error)) from None
         if as_json:
             self.stdout.write(line(found))
         else:
