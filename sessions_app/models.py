@@ -27,6 +27,11 @@ class User(AbstractUser):
     department = models.CharField(max_length=60, blank=True, help_text="For example emergency")
     has_second_factor = models.BooleanField("second factor", default=False, editable=False)
 
+    def set_unusable_password(self) -> None:
+        """Let nobody sign in by a password. Once that is saved, who did is out, as after a new one."""
+        super().set_unusable_password()
+        self._password = ""  # by which Django's save() knows that there is another one
+
 
 # When a session ends unless it is used.
 UNUSED_UNTIL: Final = F("last_activity") + F("idle") * Value(timedelta(milliseconds=1), models.DurationField())

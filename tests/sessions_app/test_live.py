@@ -338,6 +338,19 @@ def test_a_new_password_ends_the_other_sessions_at_once_and_this_one_goes_on(cli
     assert client.get("/admin/").status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_is_left_without_a_password_is_out_at_once(client: Client) -> None:
+    amara = factories.amara()
+    theirs = factories.signed_in(Client(), amara)
+    client.force_login(User.objects.create_superuser("root", password=factories.PASSWORD))
+
+    client.post(f"/admin/sessions_app/user/{amara.pk}/password/", {"usable_password": "false", "unset-password": "yes"})
+
+    assert not User.objects.get(pk=amara.pk).has_usable_password()
+    assert not sessions_client().exists(keys.session(session_id(theirs)))
+    assert ends() == ["password"]
+
+
 def test_a_search_for_a_handle_says_why_that_session_ended(client: Client) -> None:
     ended = factories.signed_in(Client(), factories.amara())
     named = handle(session_id(ended))
