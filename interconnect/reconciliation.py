@@ -28,7 +28,8 @@ FIRST_BATCHES: Final = 100
 LOOK: Final = """
 local ctl = {}
 for place, name in ipairs({'since', 'pushed', 'vanished', 'left'}) do
-  ctl[place] = redis.call('HGET', KEYS[3], name) or ''
+  local shape = name == 'since' and '^%x+%-%x+%-%x+%-%x+%-%x+$' or '^%d+$'
+  ctl[place] = string.match(redis.call('HGET', KEYS[3], name) or '', shape) or ''
 end
 ctl[5] = redis.call('LLEN', KEYS[1])
 ctl[6] = math.max(redis.call('LLEN', KEYS[2]) - 1, 0)

@@ -39,6 +39,13 @@ if unfinished then
 end
 local waiting = redis.call('LLEN', KEYS[1])
 local is_queue = ARGV[6] == 'token'
+if is_queue then
+  for _, counted in ipairs(redis.call('HMGET', KEYS[3], 'left', 'pushed', 'vanished')) do
+    if counted and not string.match(counted, '^%d+$') then  -- somebody wrote into it: the account begins anew
+      redis.call('HDEL', KEYS[3], 'since', 'left', 'pushed', 'vanished')
+    end
+  end
+end
 local came = is_queue and waiting - tonumber(redis.call('HGET', KEYS[3], 'left') or 0)
 if is_queue and came ~= 0 then
   redis.call('HSETNX', KEYS[3], 'since', ARGV[2])
@@ -136,7 +143,10 @@ class InboundQueue:
             case [b"PAUSED"]:
                 raise Paused
         takeovers, held, batch, *newest_first = reply
-        rules = tuple(Rule(*rule) for rule in json.loads(held or "[]"))
+        try:
+            rules = tuple(Rule(*rule) for rule in json.loads(held or "[]"))
+        except (ValueError, TypeError):  # somebody wrote into it; whoever takes the queue over says anew what is held
+            raise Fenced from None
         return Claim(UUID(batch.decode()), tuple(opened(raw) for raw in reversed(newest_first)), takeovers, rules)
 
     def wait(self, seconds: float) -> None:

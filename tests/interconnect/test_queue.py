@@ -11,6 +11,7 @@ from epicops import keys
 from epicops.redis_client import queue_client
 from interconnect.consumer import queue as inbound
 from interconnect.consumer.queue import Fenced, InboundQueue, Paused, uuid7
+from interconnect.reconciliation import look
 from tests.builders import push
 
 
@@ -154,3 +155,28 @@ def test_batch_ids_are_version_7_and_ordered_by_time() -> None:
 
     assert {(made.version, made.variant) for made in ids} == {(7, uuid.RFC_4122)}
     assert [made.int >> 80 for made in ids] == sorted(made.int >> 80 for made in ids)
+
+
+@pytest.mark.parametrize("field", ["left", "pushed", "vanished"])
+def test_an_account_that_somebody_wrote_into_begins_anew(queue: InboundQueue, field: str) -> None:
+    push(b"first")
+    queue.claim(1)
+    queue_client().delete(keys.inflight(0))
+    queue_client().hset(keys.CONTROL, field, "x")
+    push(b"second")
+
+    look(queue_client())
+    assert queue.claim(1) is not None
+    assert look(queue_client()).pushed == 1
+
+
+@pytest.mark.parametrize("held", ["x", "{", "[1]", '[[1, "type"]]', "7"])
+def test_what_is_held_and_cannot_be_read_is_asked_for_again(queue: InboundQueue, held: str) -> None:
+    push(b"first")
+    queue_client().hset(keys.CONTROL, "held", held)
+
+    with pytest.raises(Fenced):
+        queue.claim(1)
+
+    queue_client().hdel(keys.CONTROL, "held")
+    assert queue.claim(1) is not None
