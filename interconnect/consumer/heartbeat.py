@@ -47,14 +47,17 @@ def leaves(client: Redis, program: str) -> Iterator[None]:
 
 
 def programs(client: Redis) -> list[Program]:
-    """Return who gave a sign in the last ten minutes, the latest first; forgets older ones. Raises RedisError."""
+    """Return who gave a sign in the last ten minutes, the latest first; forgets the rest. Raises RedisError.
+
+    The rest is older, or none of ours: no time, or one that lies ahead.
+    """
     with client.pipeline(transaction=False) as pipe:
         pipe.time()
         pipe.hgetall(keys.ALIVE)
         (seconds, microseconds), signs = pipe.execute()
     now = seconds + microseconds / 1_000_000
-    ages = {name.decode(): max(now - int(at), 0.0) for name, at in signs.items()}
+    ages = {name: abs(now - int(at if at.isdigit() else 0)) for name, at in signs.items()}
     if gone := [name for name, age in ages.items() if age > KEPT]:
         client.hdel(keys.ALIVE, *gone)
-    listed = sorted((age, name) for name, age in ages.items() if age <= KEPT)
+    listed = sorted((age, name.decode(errors="replace")) for name, age in ages.items() if age <= KEPT)
     return [Program(name.partition(" ")[0], name.partition(" ")[2], age) for age, name in listed]

@@ -11,6 +11,7 @@ from epicops import keys
 from epicops.away import away
 from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
+from interconnect.consumer.heartbeat import beat, programs
 from monitoring.status import status
 from tests.builders import adt, at, drain, oru, push
 from tests.operators import olu
@@ -71,3 +72,12 @@ def test_a_server_that_is_down_is_shown_down_and_the_rest_goes_on(
     assert answer.status_code == 200
     assert [server for server, is_up in servers.items() if not is_up] == [name]
     assert f'{name} <span class="state state-down">down</span>' in answer.content.decode()
+
+
+@pytest.mark.parametrize("at", ["soon", "", "99999999999", b"\xff"])
+def test_a_sign_of_life_that_is_none_of_ours_is_forgotten(at: str) -> None:
+    beat(queue_client(), "worker here")
+    queue_client().hset(keys.ALIVE, "worker elsewhere", at)
+
+    assert [program.name for program in programs(queue_client())] == ["here"]
+    assert not queue_client().hexists(keys.ALIVE, "worker elsewhere")
