@@ -59,7 +59,7 @@ def nurses_of(patient_ids: Collection[int] | None = None) -> dict[int, list[str]
     found: dict[int, list[str]] = {}
     for patient_id, first, last, username in rows.values_list(
         "patient", "nurse__first_name", "nurse__last_name", "nurse__username"
-    ):
+    ).distinct():  # a merge gives one patient what two had
         found.setdefault(patient_id, []).append(f"{first} {last}".strip() or username)
     return found
 

@@ -58,6 +58,14 @@ def test_handing_over_ends_one_assignment_and_begins_the_next() -> None:
     assert Assignment.objects.exclude(to_at=None).get().nurse == amara
 
 
+def test_a_nurse_of_two_patients_who_are_one_is_named_once() -> None:
+    amara, patient = factories.amara(), factories.admit(factories.bed()).patient
+    for _ in range(2):  # as a merge leaves them
+        Assignment.objects.create(nurse=amara, patient=patient, from_at=now())
+
+    assert nurses_of() == {patient.pk: ["amara"]}
+
+
 def test_a_shift_that_is_over_or_has_not_begun_does_not_count() -> None:
     amara, patient = factories.amara(), factories.admit(factories.bed()).patient
     hour = timedelta(hours=1)
