@@ -88,18 +88,19 @@ class FailureGroupAdmin(ActsOnLetters, ReadOnlyModelAdmin[FailureGroup]):
         group = self._group(request, pk, may=self.has_discard_permission(request))
         return discard_letters(request, DeadLetter.objects.filter(group=group), back=page_of(group))
 
+    @transaction.atomic
     def decide(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Record who does what about a failure; the words of the note stay out of the audit."""
         group = self._group(request, pk, may=self.has_triage_permission(request))
+        group.refresh_from_db(from_queryset=FailureGroup.objects.select_for_update())  # a letter may just be dying
         form = TriageForm(request.POST, instance=group)
         if not form.is_valid():
             for problem in form.errors.values():
                 messages.error(request, " ".join(map(str, problem)))
             return HttpResponseRedirect(page_of(group))
-        with transaction.atomic():
-            form.save()
-            detail = {"state": group.state, "owner": group.owner_id, "changed": form.changed_data}
-            record(request, "U", "failure.triage", "failuregroup", pk, detail=detail)
+        form.save()
+        detail = {"state": group.state, "owner": group.owner_id, "changed": form.changed_data}
+        record(request, "U", "failure.triage", "failuregroup", pk, detail=detail)
         messages.success(request, f"{group} is {group.get_state_display().lower()}.")
         return HttpResponseRedirect(page_of(group))
 

@@ -1,6 +1,9 @@
 """Failures with one cause are one item: counted, owned, snoozed, resolved, and open again when they come back."""
 
+from threading import Thread
+
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -10,6 +13,7 @@ from interconnect.models import DeadLetter, FailureGroup
 from tests.builders import adt, oru
 from tests.interconnect.test_admin import deliver, page, text
 from tests.operators import staff
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +120,32 @@ def test_a_failure_is_taken_and_the_decision_is_audited(operator: Client) -> Non
     assert "asked the ward" in text(operator, change(group))
     assert (event.actor, event.detail["state"]) == ("olu", "assigned")
     assert "asked" not in str(event.detail)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_is_not_resolved_over_a_letter_that_is_just_dying(operator: Client) -> None:
+    deliver(adt("A01", bed=""))
+    DeadLetter.objects.update(state="discarded")
+    url = act(FailureGroup.objects.get(), "triage")
+
+    def resolve() -> None:
+        operator.post(url, {"state": "resolved"})
+        connection.close()
+
+    with transaction.atomic():
+        deliver(adt("A01", "2", bed=""))
+        decision = Thread(target=resolve)
+        decision.start()
+        until(waits_for_a_lock)
+    decision.join()
+
+    assert FailureGroup.objects.get().state == "open"
+
+
+def waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 def test_a_snoozed_failure_is_out_of_the_way_and_returns_by_itself(operator: Client) -> None:
