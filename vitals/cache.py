@@ -57,15 +57,18 @@ def write_through(bed_ids: Collection[int]) -> None:
 
     While Redis is away they stay owed, and the next call pays: a server that was only out of reach has old ones.
     """
-    _owed.update(bed_ids)
-    if not _owed:
+    owed = _owed.union(bed_ids)
+    if not owed:
         return
+    _owed.difference_update(owed)  # other threads may owe more meanwhile
     try:
         with breaker.guard():
-            fence.write(documents.load(_owed).values())
+            fence.write(documents.load(owed).values())
+        owed = set()
     except UNAVAILABLE:
         return  # the breaker has logged it
-    _owed.clear()
+    finally:
+        _owed.update(owed)
 
 
 def _copied(beds: Sequence[Bed], encounters: Mapping[int, int]) -> dict[int, BedVitals]:

@@ -1,6 +1,6 @@
 """Editing a dead letter: the text, what the handlers make of it while it is typed, the difference, the reason."""
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -60,7 +60,8 @@ class EditForm(forms.Form):
         return name
 
 
-EDIT = ("interconnect.edit_deadletter", "interconnect.view_inboundmessage", "interconnect.view_deadletter")
+SETTLED: Final = "Somebody has replayed or discarded this letter meanwhile. Nothing was saved."
+EDIT: Final = ("interconnect.edit_deadletter", "interconnect.view_inboundmessage", "interconnect.view_deadletter")
 
 
 def revisions(request: HttpRequest, message: InboundMessage) -> list[tuple[Revision, list[Change]]]:
@@ -80,7 +81,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the editor; with `check` in the request what the text would do, with `save` keep it as a revision."""
     if not request.user.has_perms(EDIT):
         raise PermissionDenied
-    letter = get_object_or_404(DeadLetter.objects.open().select_related("message"), pk=pk)
+    letter = get_object_or_404(DeadLetter.objects.select_related("message"), pk=pk)
     page = reverse("admin:interconnect_deadletter_change", args=[pk])
     (current,) = as_last_edited([letter])
     try:
@@ -88,6 +89,9 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         form = EditForm(request.POST or None, initial={"text": as_text(tried)})
     except ValueError as error:
         messages.error(request, str(error))
+        return HttpResponseRedirect(page)
+    if letter.state != DeadLetter.State.OPEN and not form.is_bound:
+        messages.error(request, SETTLED)
         return HttpResponseRedirect(page)
     shown = verdict(current, tried) if tried != current and not form.is_bound else {}
     if form.is_valid():
@@ -145,6 +149,8 @@ def _is_saved(request: HttpRequest, letter: DeadLetter, form: EditForm, current:
             _save(request, letter, form.cleaned_data, steps)
         except ValueError as error:
             form.add_error("repair", str(error))
+        except DeadLetter.DoesNotExist:
+            form.add_error(None, SETTLED)
     return form.is_valid()
 
 

@@ -227,3 +227,18 @@ def test_segments_stay_beside_their_like_where_others_come_and_go() -> None:
         ("NTE[1], removed", "NTE[1]-1", "1", ""),
         ("NTE[1], removed", "NTE[1]-2", "gone", ""),
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_typed_stays_where_somebody_else_has_settled_the_letter(operator: Client) -> None:
+    push(NO_BED)
+    drain()
+    DeadLetter.objects.open().request_replay(by=staff("ada"))
+    drain()
+
+    content = edit(operator, FIXED, save="yes", reason="the ward called").content.decode()
+
+    assert "Somebody has replayed or discarded this letter meanwhile" in content
+    assert 'value="the ward called"' in content
+    assert not Revision.objects.exists()
+    assert operator.get(edit_url()).status_code == 302

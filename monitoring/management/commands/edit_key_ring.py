@@ -9,8 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from epicops.crypto import KEY_BYTES, KeyRing
-
-PRIVATE = 0o600
+from epicops.private_file import write_private
 
 
 class Command(BaseCommand):
@@ -38,7 +37,7 @@ class Command(BaseCommand):
         ring["primary"] = primary or ring["primary"]
         if remove and ring["keys"].pop(remove, None) is None:
             raise CommandError(f"{remove} is not in the ring")
-        write(file, checked(json.dumps(ring)) + "\n")
+        write_private(file, checked(json.dumps(ring)) + "\n")
         self.stdout.write(f"keys {', '.join(sorted(ring['keys']))}; primary {ring['primary']}")
 
 
@@ -49,16 +48,3 @@ def checked(text: str) -> str:
     except ValueError as error:
         raise CommandError(str(error)) from None
     return text
-
-
-def write(path: Path, text: str) -> None:
-    """Replace a file that only its owner reads: whoever reads it meanwhile has the old or the new ring.
-
-    Root is not the owner: the processes, which are not root's, have to read it still.
-    """
-    draft = path.with_name(path.name + ".new")
-    draft.touch(mode=PRIVATE)
-    if path.exists():
-        os.chown(draft, path.stat().st_uid, path.stat().st_gid)
-    draft.write_text(text)
-    draft.rename(path)

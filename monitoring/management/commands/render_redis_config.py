@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from epicops.private_file import write_private
 from epicops.redis_config import Site, files, new_passwords
 
-PRIVATE = 0o600
 PASSWORDS = "passwords.json"
 
 
@@ -29,14 +29,12 @@ class Command(BaseCommand):
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise CommandError(f"{description}: {error}") from error
         kept = out / PASSWORDS
-        passwords = new_passwords(json.loads(kept.read_text()) if kept.exists() else {})
+        try:
+            passwords = new_passwords(json.loads(kept.read_text()) if kept.exists() else {})
+        except ValueError as error:
+            raise CommandError(f"{kept} cannot be read: {error}") from error
         for name, text in {PASSWORDS: json.dumps(passwords, indent=2) + "\n", **files(site, passwords)}.items():
-            write(out / name, text)
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(path, text)
         self.stdout.write(f"{len(site.hosts)} hosts in {out}: copy OUT/HOST to {site.directory} of each host")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file that only its owner reads: configurations of Redis hold passwords."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=PRIVATE)
-    path.write_text(text)
