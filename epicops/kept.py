@@ -8,7 +8,7 @@ from epicops.clock import now
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-MOST = 10_000  # entries; beyond that all are forgotten
+MOST = 50_000  # entries; beyond that a tenth is forgotten, the first to come
 
 
 class Kept(Generic[Key, Value]):
@@ -51,5 +51,6 @@ class Kept(Generic[Key, Value]):
 
     def _put(self, key: Key, at: float, value: Value) -> None:
         if len(self._values) >= MOST and key not in self._values:
-            self._values.clear()
+            for first in list(self._values)[: MOST // 10]:
+                self._values.pop(first, None)
         self._values[key] = (at, value)
