@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import authenticate
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, SetPasswordMixin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django_otp import match_token
@@ -97,3 +97,16 @@ class OwnSessionsForm(PasswordForm):
     def __init__(self, *args: Any, handles: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["sessions"].choices = [(handle, handle) for handle in handles]  # type: ignore[attr-defined]  # a MultipleChoiceField has them
+
+
+class NewPasswordForm(SetPasswordMixin, PasswordForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """Another password for whoever is signed in here, twice."""
+
+    new_password1, new_password2 = SetPasswordMixin.create_password_fields(
+        label1="New password", label2="New password once more"
+    )
+
+    def clean(self) -> dict[str, Any]:
+        self.validate_passwords("new_password1", "new_password2")
+        self.validate_password_for_user(self.request.user, "new_password2")
+        return self.cleaned_data

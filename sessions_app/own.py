@@ -1,22 +1,27 @@
-"""What people see and do about sessions of their own: what is left of this one, and where else they are signed in."""
+"""What people do about sessions of their own: what is left of this one, where else they are signed in, the password."""
 
-from typing import Any
+from typing import Any, Final, cast
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from audit.admin import record
 from epicops.passive import passive
 from epicops.portal import DOORS, HYPERSPACE, MYCHART, PortalRequest, portal_required
-from sessions_app.forms import OwnSessionsForm, PasswordForm
+from sessions_app.forms import NewPasswordForm, OwnSessionsForm, PasswordForm
 from sessions_app.ids import key_hash
-from sessions_app.live import LIVE, end_sessions
+from sessions_app.live import LIVE, end_sessions, renew
 from sessions_app.models import SessionRecord
 from sessions_app.workstation import PasswordView
 
-BASES = {HYPERSPACE: "hyperspace/page.html", MYCHART: "mychart/page.html"}
+BASES: Final = {HYPERSPACE: "hyperspace/page.html", MYCHART: "mychart/page.html"}
+OWN: Final = {HYPERSPACE: "sessions:own", MYCHART: "sessions:mychart-own"}
+PASSWORD: Final = {HYPERSPACE: "sessions:password", MYCHART: "sessions:mychart-password"}
 
 
 @passive
@@ -50,7 +55,8 @@ class OwnSessions(PasswordView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         this = LIVE.filter(pk=self.this).first()
-        return super().get_context_data(base=BASES[self.portal], this=this, others=self.others(), **kwargs)
+        pages = {"base": BASES[self.portal], "password": PASSWORD[self.portal]}
+        return super().get_context_data(this=this, others=self.others(), **pages, **kwargs)
 
     def form_valid(self, form: PasswordForm) -> HttpResponse:
         chosen = Q(user_id=self.person.pk, handle__in=form.cleaned_data["sessions"])
@@ -68,3 +74,29 @@ class OwnSessions(PasswordView):
     @property
     def this(self) -> str:
         return key_hash(str(self.request.session.session_key))
+
+
+class ChangePassword(PasswordView):
+    """The old password sets a new one; other sessions of the same person end, this one goes on under a new id."""
+
+    portal: str = HYPERSPACE
+    template_name = "sessions/password.html"
+    form_class = NewPasswordForm
+    refused = "user.password_refused"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return portal_required(self.portal)(super().dispatch)(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(base=BASES[self.portal], back=self.get_default_redirect_url(), **kwargs)
+
+    def form_valid(self, form: PasswordForm) -> HttpResponse:
+        person = cast("NewPasswordForm", form).set_password_and_save(self.person, "new_password1")
+        update_session_auth_hash(self.request, person)
+        renew(self.request, person)
+        record(self.request, "U", "user.change", "user", person.pk, detail={"fields": ["password"]})
+        messages.success(self.request, "Your password is changed. Other sessions of yours have ended.")
+        return super().form_valid(form)
+
+    def get_default_redirect_url(self) -> str:
+        return reverse(OWN[self.portal])

@@ -13,9 +13,11 @@ urlpatterns = [
     path("hyperspace/break-glass/", workstation.OpenBreakGlass.as_view(), name="break-glass"),
     path("hyperspace/break-glass/close/", workstation.close_break_glass, name="close-break-glass"),
     path("hyperspace/sessions/", own.OwnSessions.as_view(portal=HYPERSPACE), name="own"),
+    path("hyperspace/password/", own.ChangePassword.as_view(portal=HYPERSPACE), name="password"),
     path("mychart/login/", views.MyChartLogin.as_view(), name="mychart-login"),
     path("mychart/logout/", views.sign_out, name="mychart-logout"),
     path("mychart/sessions/", own.OwnSessions.as_view(portal=MYCHART), name="mychart-own"),
+    path("mychart/password/", own.ChangePassword.as_view(portal=MYCHART), name="mychart-password"),
     path("session/left/", own.left, name="left"),
     path("session/stay/", own.stay, name="stay"),
 ]

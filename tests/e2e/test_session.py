@@ -177,7 +177,13 @@ def test_the_pages_of_a_session_are_accessible_and_fit_a_phone(
     page.set_viewport_size({"width": 390, "height": 800})
 
     found: dict[str, Any] = {}
-    for path in ("/hyperspace/sessions/", "/hyperspace/break-glass/", "/hyperspace/unlock/", "/hyperspace/login/"):
+    for path in (
+        "/hyperspace/sessions/",
+        "/hyperspace/password/",
+        "/hyperspace/break-glass/",
+        "/hyperspace/unlock/",
+        "/hyperspace/login/",
+    ):
         enter(path)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         violations = [each["id"] for each in Axe().run(page, options=WCAG).response["violations"]]

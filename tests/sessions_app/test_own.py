@@ -65,6 +65,46 @@ def test_the_password_ends_a_session_elsewhere_and_only_that(portal: str, person
     assert reasons[1][1]["reason"] == SessionRecord.Reason.OWNER
 
 
+PASSWORD = {HYPERSPACE: "/hyperspace/password/", MYCHART: "/mychart/password/"}
+NEW = {"new_password1": "staple battery correct horse", "new_password2": "staple battery correct horse"}
+
+
+@pytest.mark.parametrize(("portal", "person"), [(HYPERSPACE, factories.amara), (MYCHART, pat)])
+def test_the_old_password_sets_a_new_one_and_ends_the_sessions_elsewhere(portal: str, person: object) -> None:
+    user = person()  # type: ignore[operator]
+    here, there = (factories.signed_in(Client(), user, portal) for _ in range(2))
+    old_id = session_id(here)
+
+    changed = here.post(PASSWORD[portal], {"password": factories.PASSWORD, **NEW})
+
+    assert changed.headers["Location"] == OWN[portal]
+    assert [client.get(OWN[portal]).status_code for client in (here, there)] == [200, 302]
+    assert session_id(here) != old_id
+    assert User.objects.get(pk=user.pk).check_password(NEW["new_password1"])
+    assert AuditEvent.objects.filter(code="user.change").values_list("actor", "detail").get() == (
+        user.username,
+        {"fields": ["password"]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"password": "wrong", **NEW}, "not the password"),
+        ({"password": factories.PASSWORD, **NEW, "new_password2": "another"}, "match"),
+        ({"password": factories.PASSWORD, "new_password1": "amara", "new_password2": "amara"}, "too short"),
+    ],
+)
+def test_a_password_that_is_not_changed_says_why(client: Client, typed: dict[str, str], said: str) -> None:
+    user = factories.amara()
+    factories.signed_in(client, user)
+
+    content = client.post(PASSWORD[HYPERSPACE], typed).content.decode()
+
+    assert said in content
+    assert User.objects.get(pk=user.pk).check_password(factories.PASSWORD)
+
+
 def test_nobody_ends_the_sessions_of_others_or_sees_ids(client: Client) -> None:
     theirs = factories.signed_in(Client(), factories.ben())
     factories.signed_in(client, factories.amara())
