@@ -106,6 +106,10 @@ class NewPasswordForm(SetPasswordMixin, PasswordForm):  # type: ignore[type-arg]
         label1="New password", label2="New password once more"
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].label = "Present password"
+
     def clean(self) -> dict[str, Any]:
         self.validate_passwords("new_password1", "new_password2")
         self.validate_password_for_user(self.request.user, "new_password2")

@@ -35,16 +35,17 @@ class Whose(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """What boards show of a complete set's score; `at` is its newest reading's time."""
+    """What boards show of a complete set's score; `at` is its newest reading's time, `points` are by parameter."""
 
     at: datetime
     total: int
     risk: Risk
     next_due: timedelta | None
+    points: tuple[tuple[str, int], ...]
 
     @classmethod
     def of(cls, at: datetime, score: Score) -> "Scored":
-        return cls(at, score.total, score.risk, score.next_due)
+        return cls(at, score.total, score.risk, score.next_due, tuple(score.points.items()))
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,13 @@ class EarlyWarning:
         return self.scored.total - self.before.total if self.scored and self.before else None
 
     @property
+    def parts(self) -> list[str]:
+        """What the score of the newest set is made of, the most points first; empty for 0, or without a score."""
+        points = self.scored.points if self.scored and not self.missing else ()
+        ranked = sorted(points, key=lambda part: part[1], reverse=True)
+        return [f"{NAMES[name]} {number}" for name, number in ranked if number]
+
+    @property
     def due_at(self) -> datetime | None:
         """When the next set is due (Chart 4); None where no set is known."""
         return self.scored.at + (self.scored.next_due or CONTINUOUS) if self.scored else None

@@ -36,6 +36,7 @@ def test_a_complete_set_has_its_score_and_the_change_since_the_one_before(visit:
     warning = row().warning
 
     assert (warning.total, warning.risk, warning.change) == (4, "low", 4)
+    assert warning.parts == ["respiratory rate 2", "heart rate 2"]
     assert warning.due_at
     assert timedelta(hours=5) < warning.due_at - timezone.now() < timedelta(hours=6)
 
@@ -48,6 +49,7 @@ def test_an_incomplete_set_has_no_score_and_names_the_last_that_had(visit: Visit
 
     assert warning.total is None
     assert warning.missing == ("oxygen", "consciousness")
+    assert warning.parts == []
     assert warning.scored
     assert warning.scored.total == 4
 
