@@ -39,33 +39,41 @@ def stay(_request: PortalRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-class OwnSessions(PasswordView):
-    """The live sessions of the person signed in here; the password ends others of them (ASVS 5.0, 7.5.2)."""
+class OwnPage(PasswordView):
+    """A page of a portal about whoever is signed in there."""
 
     portal: str = HYPERSPACE
-    template_name = "sessions/own.html"
-    form_class = OwnSessionsForm
-    refused = "session.end_refused"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return portal_required(self.portal)(super().dispatch)(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        pages = {"own": OWN[self.portal], "password": PASSWORD[self.portal]}
+        return super().get_context_data(base=BASES[self.portal], **pages, **kwargs)
+
+    def get_default_redirect_url(self) -> str:
+        return reverse(OWN[self.portal])
+
+
+class OwnSessions(OwnPage):
+    """The live sessions of the person signed in here; the password ends others of them (ASVS 5.0, 7.5.2)."""
+
+    template_name = "sessions/own.html"
+    form_class = OwnSessionsForm
+    refused = "session.end_refused"
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "handles": [record.handle for record in self.others()]}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         this = LIVE.filter(pk=self.this).first()
-        pages = {"base": BASES[self.portal], "password": PASSWORD[self.portal]}
-        return super().get_context_data(this=this, others=self.others(), **pages, **kwargs)
+        return super().get_context_data(this=this, others=self.others(), **kwargs)
 
     def form_valid(self, form: PasswordForm) -> HttpResponse:
         chosen = Q(user_id=self.person.pk, handle__in=form.cleaned_data["sessions"])
         ended = end_sessions(chosen, SessionRecord.Reason.OWNER, actor=self.person, request=self.request)
         messages.success(self.request, f"{len(ended)} ended.")
         return super().form_valid(form)
-
-    def get_default_redirect_url(self) -> str:
-        return self.request.path
 
     def others(self) -> list[SessionRecord]:
         mine = LIVE.filter(user_id=self.person.pk, portal__in=DOORS).exclude(pk=self.this)
@@ -76,19 +84,12 @@ class OwnSessions(PasswordView):
         return key_hash(str(self.request.session.session_key))
 
 
-class ChangePassword(PasswordView):
+class ChangePassword(OwnPage):
     """The old password sets a new one; other sessions of the same person end, this one goes on under a new id."""
 
-    portal: str = HYPERSPACE
     template_name = "sessions/password.html"
     form_class = NewPasswordForm
     refused = "user.password_refused"
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return portal_required(self.portal)(super().dispatch)(request, *args, **kwargs)
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(base=BASES[self.portal], back=self.get_default_redirect_url(), **kwargs)
 
     def form_valid(self, form: PasswordForm) -> HttpResponse:
         person = cast("NewPasswordForm", form).set_password_and_save(self.person, "new_password1")
@@ -97,6 +98,3 @@ class ChangePassword(PasswordView):
         record(self.request, "U", "user.change", "user", person.pk, detail={"fields": ["password"]})
         messages.success(self.request, "Your password is changed. Other sessions of yours have ended.")
         return super().form_valid(form)
-
-    def get_default_redirect_url(self) -> str:
-        return reverse(OWN[self.portal])
