@@ -139,6 +139,7 @@ def hold(admin: Page, later: list[bytes], push: Callable[..., None]) -> None:
     admin.get_by_text("Hold later messages of this patient").click()
     admin.locator("details [name=reason]").fill("the ward was called about the bed")
     admin.get_by_role("button", name="Hold", exact=True).click()
+    admin.wait_for_timeout(2000)  # a hold takes effect within half a second
     push(*later)
     until(admin, f"{len(later)} wait")
     shoot(admin, "console-hold", 1010)
