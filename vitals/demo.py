@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
+from epicops.private_file import write_private
 from vitals.models import LONG_AGO, Bed, Patient, PatientAccount, PatientIdentifier, Unit
 
 FACILITY = "EPICOPS"
@@ -61,11 +62,11 @@ PEOPLE = {
 
 def kept_passwords(path: Path) -> dict[str, str]:
     """Return everybody's password from the JSON file `path`; make the missing ones, readable by its owner only."""
-    path.touch(mode=0o600)
-    passwords: dict[str, str] = json.loads(path.read_text() or "{}")
+    kept = path.read_text() if path.exists() else ""
+    passwords: dict[str, str] = json.loads(kept or "{}")
     missing = {name: secrets.token_urlsafe(9) for name in PEOPLE if name not in passwords}
     if missing:
-        path.write_text(json.dumps(passwords | missing, indent=1))
+        write_private(path, json.dumps(passwords | missing, indent=1))
     return passwords | missing
 
 

@@ -19,6 +19,7 @@ from epicops.embedded.cluster import Cluster, is_free
 from epicops.embedded.programs import PROJECT, manage, supervise, web
 from epicops.embedded.server import StackError
 from epicops.embedded.stack import Stack
+from epicops.private_file import write_private
 
 START_SECONDS = 60
 PORTS = range(1, 65_536)
@@ -120,8 +121,7 @@ def require_free(port: int, option: str) -> None:
 
 def write_environment(path: Path, environment: dict[str, str]) -> None:
     """Keep the environment for script/manage, in the shell's syntax."""
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
+    write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
 
 
 def passwords(root: Path) -> Path:
