@@ -59,8 +59,12 @@ class Breaker:
             logger.error("redis unavailable", extra={"role": self.role, "error": type(error).__name__})
 
     def _recover(self) -> None:
-        self._open_until = 0.0
         if self._failing_since is not None:
             seconds = round(self._clock() - self._failing_since, 3)
-            self._failing_since = None
             logger.warning("redis back", extra={"role": self.role, "outage_seconds": seconds})
+        self.close()
+
+    def close(self) -> None:
+        """Believe the server, as a process that has just started."""
+        self._open_until = 0.0
+        self._failing_since = None

@@ -1,9 +1,13 @@
 """Going over to a Redis Cluster of a test's own."""
 
+from contextlib import suppress
+
 import pytest
 from django.conf import LazySettings
+from django.core.cache import caches
 
 from epicops.redis_client import (
+    _cache_client,
     queue_client,
     queue_door_client,
     queue_web_client,
@@ -13,7 +17,7 @@ from epicops.redis_client import (
 from sessions_app.trust import trust
 from vitals.cache import breaker
 
-CLIENTS = (sessions_client, sessions_store_client, queue_client, queue_web_client, queue_door_client)
+CLIENTS = (_cache_client, sessions_client, sessions_store_client, queue_client, queue_web_client, queue_door_client)
 
 
 def use(url: str, settings: LazySettings, environment: pytest.MonkeyPatch) -> None:
@@ -30,4 +34,6 @@ def forget() -> None:
     trust.forget()
     for client in CLIENTS:
         client.cache_clear()
-    breaker._open_until = 0.0
+    with suppress(AttributeError):  # this thread has not used it
+        del caches["default"]
+    breaker.close()

@@ -14,12 +14,15 @@ from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 from psycopg.conninfo import make_conninfo
 
-from epicops import keys
+import interconnect.views
+import vitals.cache
+import vitals.fence
+from epicops import keys, redis_client
 from epicops.embedded.stack import Stack
 from epicops.redis_client import Redis, connect
 from sessions_app.registry import ALIAS
 from sessions_app.trust import trust
-from tests import factories
+from tests import clusters, factories
 from tests.processes import ManageProcess
 from tests.servers import stack_key
 
@@ -42,6 +45,14 @@ _names = TransactionTestCase._databases_names.__func__  # type: ignore[attr-defi
 setattr(  # noqa: B010
     TransactionTestCase, "_databases_names", classmethod(lambda cls, **_options: _names(cls, include_mirrors=False))
 )
+
+# A busy machine stops a server for longer than a page waits for it, and that is no outage.
+PATIENT = {"WEB_TIMEOUT": 1.0, "SESSIONS_TIMEOUT": 1.0}  # seconds
+IN_LIFE = {name: getattr(redis_client, name) for name in PATIENT}
+for _name, _seconds in PATIENT.items():
+    setattr(redis_client, _name, _seconds)
+
+CIRCUITS = (vitals.cache.breaker, vitals.fence.replicas, interconnect.views.breaker)
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "manage", "process_environment"}
 
@@ -97,7 +108,20 @@ def _empty_redis(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> None:
+    """Begin as a process that has just started: an outage that an earlier test made is none of this one's."""
     factories.a_second_later()
+    for circuit in CIRCUITS:
+        circuit.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test of frozen servers: its clients wait for one no longer than in life."""
+    for name, seconds in IN_LIFE.items():
+        monkeypatch.setattr(redis_client, name, seconds)
+    clusters.forget()
+    yield
+    clusters.forget()
 
 
 def use_both_connections(item: pytest.Item) -> None:

@@ -168,6 +168,7 @@ def test_reconnecting_costs_no_new_context(secured: Secured) -> None:
     assert tls._context.cache_info().misses == made
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_dead_server_costs_a_page_a_tenth_of_a_second(secured: Secured) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, never answers: a frozen host
         client = connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=redis_client.WEB_TIMEOUT, retries=1)

@@ -314,6 +314,7 @@ def test_back_a_save_that_began_before_a_logout_in_the_outage_is_refused(stack: 
 # Redis hangs
 
 
+@pytest.mark.usefixtures("hurried")
 def test_hanging_costs_one_timeout_and_then_nothing(stack: Stack) -> None:
     mine = session()
     with frozen(stack):

@@ -10,7 +10,6 @@ from django.db import connection, connections
 from django_redis import get_redis_connection
 from pytest_django import DjangoAssertNumQueries
 
-from epicops.breaker import Breaker
 from epicops.embedded.stack import Stack
 from tests import factories
 from tests.builders import adt, drain, oru, push
@@ -22,11 +21,6 @@ from vitals.documents import Source
 from vitals.models import Bed, Observation
 
 KEY = "patient:bed427:vitals"
-
-
-@pytest.fixture(autouse=True)
-def _closed_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "breaker", Breaker("cache"))
 
 
 @pytest.fixture
@@ -193,7 +187,7 @@ def test_what_could_not_be_written_is_written_with_the_next_commit(bed: Bed, sta
     stack.cache.kill()
     write_through([bed.pk])
     stack.cache.start()
-    cache.breaker = Breaker("cache")
+    cache.breaker.close()
 
     write_through([])
 

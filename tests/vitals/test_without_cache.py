@@ -9,10 +9,8 @@ import pytest
 from django.test import Client
 from django_redis import get_redis_connection
 
-from epicops.breaker import Breaker
 from epicops.embedded.stack import Stack
 from tests import factories
-from vitals import cache
 from vitals.models import Unit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,9 +19,8 @@ SOON = 1.0  # seconds; one Redis time-out is 0.1, the rest is for a busy machine
 
 
 @pytest.fixture
-def outage(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def outage(stack: Stack, hurried: None) -> Iterator[Callable[[str], None]]:
     """Does to the cache server what its argument says; thaws it at the end."""
-    monkeypatch.setattr(cache, "breaker", Breaker("cache"))
     assert stack.cache._process
     pid = stack.cache._process.pid
     yield lambda kind: {
