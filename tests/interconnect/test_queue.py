@@ -40,10 +40,10 @@ def test_waiting_ends_with_a_push_and_takes_nothing(queue: InboundQueue) -> None
     sender = threading.Timer(0.1, push, (b"first", b"second"))
     sender.start()
     started = time.monotonic()
-    queue.wait(1.5)
+    queue.wait(20)
     sender.join()
 
-    assert time.monotonic() - started < 1.4
+    assert time.monotonic() - started < 10
     assert queue_client().lrange(keys.QUEUE, 0, -1) == [b"second", b"first"]
 
 

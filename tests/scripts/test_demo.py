@@ -138,7 +138,7 @@ def test_a_second_setup_does_nothing(setup: str) -> None:
     again = subprocess.run([setup, "demo"], check=True, capture_output=True)
 
     assert again.stdout + again.stderr == b""
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_an_interrupted_setup_starts_anew(setup: str) -> None:

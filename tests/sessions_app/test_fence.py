@@ -87,7 +87,7 @@ def test_when_only_this_process_thinks_that_redis_is_away(readers: list[Reader])
 
     end(mine)
 
-    assert seconds_until_all_refuse(readers, mine) <= 1.1
+    assert seconds_until_all_refuse(readers, mine) <= 2
 
 
 def test_after_redis_came_back(readers: list[Reader]) -> None:
@@ -98,5 +98,5 @@ def test_after_redis_came_back(readers: list[Reader]) -> None:
     end(mine)
     os.kill(pid, signal.SIGCONT)
 
-    assert seconds_until_all_refuse(readers, mine) <= 1.1
+    assert seconds_until_all_refuse(readers, mine) <= 2
     assert all(answers(readers, other))

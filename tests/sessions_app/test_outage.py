@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import connections
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 from redis.exceptions import RedisError
 
 from epicops import keys
@@ -148,15 +149,15 @@ def test_gone_an_ended_session_is_not_written(stack: Stack) -> None:
         late.save()
 
 
-def test_gone_the_first_page_pays_once_and_the_next_does_not(stack: Stack) -> None:
+def test_gone_the_first_page_pays_and_the_next_reads_its_row(
+    stack: Stack, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     mine = session()
     stack.sessions.kill()
     SessionStore(mine).load()
-    started = time.perf_counter()
 
-    SessionStore(mine).load()
-
-    assert time.perf_counter() - started < 0.05
+    with django_assert_num_queries(1, connection=connections[ALIAS]):
+        SessionStore(mine).load()
 
 
 def test_gone_idle_sessions_still_end(stack: Stack) -> None:
@@ -314,7 +315,6 @@ def test_back_a_save_that_began_before_a_logout_in_the_outage_is_refused(stack: 
 # Redis hangs
 
 
-@pytest.mark.usefixtures("hurried")
 def test_hanging_costs_one_timeout_and_then_nothing(stack: Stack) -> None:
     mine = session()
     with frozen(stack):
@@ -324,8 +324,8 @@ def test_hanging_costs_one_timeout_and_then_nothing(stack: Stack) -> None:
         assert is_alive(mine)
         second = time.perf_counter() - started - first
 
-    assert first < 0.25 + 0.25
-    assert second < 0.1
+    assert first < 1 + 1  # the tests' time-out, and a busy machine
+    assert second < 0.5
 
 
 def test_hanging_a_logout_holds_when_it_wakes(stack: Stack) -> None:
