@@ -20,7 +20,6 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "epicops.settings")
 os.environ.setdefault("EPICOPS_SECRET_KEY", "fuzz")
-os.environ.setdefault("EPICOPS_DEBUG", "1")
 for role in ("DATABASE", "REDIS_SESSIONS", "REDIS_QUEUE", "REDIS_CACHE"):
     os.environ.setdefault(f"EPICOPS_{role}_URL", "postgresql:///none" if role == "DATABASE" else "unix:///none")
 

@@ -36,7 +36,7 @@ class Server(NamedTuple):
 def served() -> Iterator[Server]:
     """Run the web server as production does."""
     port = free_port()
-    environment = os.environ | {"EPICOPS_DEBUG": "0", "EPICOPS_ALLOWED_HOSTS": "127.0.0.1"}
+    environment = os.environ | {"EPICOPS_PLAIN_HTTP": "0", "EPICOPS_ALLOWED_HOSTS": "127.0.0.1"}
     with subprocess.Popen(web(port), env=environment, stdout=subprocess.DEVNULL) as server:
         try:
             deadline = perf_counter() + START_SECONDS

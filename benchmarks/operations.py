@@ -12,13 +12,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "epicops.settings"
-os.environ["EPICOPS_DEBUG"] = "1"  # plain file names without collectstatic; off again below
+os.environ["EPICOPS_PLAIN_HTTP"] = "1"  # which wants no collectstatic
 
 import django
 
 django.setup()
 
-from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -73,7 +72,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     parser.add_argument("--json", action="store_true", help="the JSON line only")
     options = parser.parse_args()
-    settings.DEBUG = False
     share = 10 if options.quick else 1
     seed(1_000_000 // share, 10_000 // share, 2_000 // share)
     client = Client(headers={"host": "localhost"})

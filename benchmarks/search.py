@@ -16,13 +16,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "epicops.settings"
-os.environ["EPICOPS_DEBUG"] = "1"  # plain file names without collectstatic, plain HTTP; off again below
+os.environ["EPICOPS_PLAIN_HTTP"] = "1"  # which wants no collectstatic
 
 import django
 
 django.setup()
 
-from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -141,7 +140,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="100,000 messages")
     parser.add_argument("--json", action="store_true", help="the JSON line only")
     arguments = parser.parse_args()
-    settings.DEBUG = False
     count = 100_000 if arguments.quick else 1_000_000
     seed(count)
     found = measure(5 if arguments.quick else 15)

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from epicops.private_file import write_private
+
 CA_DAYS = 3650
-PRIVATE = 0o600
 SIGNS = x509.KeyUsage(  # RFC 5280, 4.2.1.3; Python 3.13's clients trust no CA that does not say so
     key_cert_sign=True,
     crl_sign=True,
@@ -107,6 +108,6 @@ def _host(text: str) -> x509.GeneralName:
 def _write(files: tuple[Path, Path], certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     certificate_file, key_file = files
     pem = serialization.Encoding.PEM
-    key_file.touch(mode=PRIVATE)
-    key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    write_private(key_file, secret.decode())
     certificate_file.write_bytes(certificate.public_bytes(pem))

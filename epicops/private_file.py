@@ -13,5 +13,8 @@ def write_private(path: Path, text: str) -> None:
     draft.touch(mode=0o600)
     if path.exists():
         os.chown(draft, path.stat().st_uid, path.stat().st_gid)
-    draft.write_text(text)
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut may leave the new name without what it names
     draft.replace(path)

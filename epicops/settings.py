@@ -33,6 +33,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 SECRET_KEY = secret("SECRET_KEY")
 DEBUG = env.bool("DEBUG", False)
+EPICOPS_PLAIN_HTTP = env.bool("PLAIN_HTTP", DEBUG)  # for pages that do not leave this machine, as the demo's
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
@@ -180,17 +181,17 @@ SESSION_LIMITS = {  # sessions of one person at once
 SESSION_BREAK_GLASS = number("SESSION_BREAK_GLASS", 1800, least=1)  # seconds that an emergency access stays open
 SESSION_LIMIT_REFUSES = env.bool("SESSION_LIMIT_REFUSES", False)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True  # one clock only, the server's
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
-SESSION_COOKIE_NAME = "sid" if DEBUG else "__Host-sid"
-CSRF_COOKIE_NAME = "csrf" if DEBUG else "__Host-csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EPICOPS_PLAIN_HTTP
+SESSION_COOKIE_NAME = "sid" if EPICOPS_PLAIN_HTTP else "__Host-sid"
+CSRF_COOKIE_NAME = "csrf" if EPICOPS_PLAIN_HTTP else "__Host-csrf"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 # Messages ride in their own signed cookie, so that showing one does not rewrite the session.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
-SECURE_SSL_REDIRECT = not DEBUG
-SECURE_HSTS_SECONDS = 0 if DEBUG else 63_072_000
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_SSL_REDIRECT = not EPICOPS_PLAIN_HTTP
+SECURE_HSTS_SECONDS = 0 if EPICOPS_PLAIN_HTTP else 63_072_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not EPICOPS_PLAIN_HTTP
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = page_sources.POLICY
@@ -199,8 +200,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
-if not DEBUG:
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = EPICOPS_PLAIN_HTTP  # no collectstatic
+if not EPICOPS_PLAIN_HTTP:
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

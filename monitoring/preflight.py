@@ -158,7 +158,9 @@ def of_settings() -> Iterator[Finding]:
     is_encrypted = bool(settings.EPICOPS_SEALING_KEYS) or settings.EPICOPS_ENCRYPTED_VOLUME
     why = "set EPICOPS_SEALING_KEYS, or EPICOPS_ENCRYPTED_VOLUME=1 where Redis' volumes are encrypted"
     yield Finding(ENCRYPTION, "what Redis writes to disk is encrypted", is_encrypted, why)
-    yield Finding(ENCRYPTION, "EPICOPS_DEBUG is off", not settings.DEBUG, "it allows plain HTTP")
+    yield Finding(ENCRYPTION, "EPICOPS_DEBUG is off", not settings.DEBUG, "its error pages show patients' data")
+    is_https = not settings.EPICOPS_PLAIN_HTTP
+    yield Finding(ENCRYPTION, "EPICOPS_PLAIN_HTTP is off", is_https, "pages and logins travel in the clear")
     has_key = bool(settings.EPICOPS_AUDIT_KEY)
     yield Finding(AUDIT, "EPICOPS_AUDIT_KEY is set", has_key, "a new signing key would end verification")
 

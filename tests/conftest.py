@@ -163,7 +163,7 @@ def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
 def process_environment(transactional_db: None) -> dict[str, str]:
     """Environment in which another process works on this test's database and Redis servers."""
     url = make_conninfo(os.environ["EPICOPS_DATABASE_URL"], dbname=connection.settings_dict["NAME"])
-    return os.environ | {"EPICOPS_DATABASE_URL": url, "EPICOPS_DEBUG": "0", "PYTHONUNBUFFERED": "1"}
+    return os.environ | {"EPICOPS_DATABASE_URL": url, "EPICOPS_PLAIN_HTTP": "0", "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture

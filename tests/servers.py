@@ -16,8 +16,7 @@ stack_key = pytest.StashKey[Stack]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    # HTTPS redirects and hashed static files are off for the test client; Django turns DEBUG itself off again.
-    os.environ.setdefault("EPICOPS_DEBUG", "1")
+    os.environ.setdefault("EPICOPS_PLAIN_HTTP", "1")  # what the test client speaks
     if "PYTEST_XDIST_WORKER" not in os.environ:
         if getattr(early_config.known_args_namespace, "numprocesses", None):
             import_module("tests.settings")  # pytest -n: only its processes run tests, each with servers of its own

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import Q
 
@@ -16,6 +17,7 @@ from vitals.models import LONG_AGO, Bed, Patient, PatientAccount, PatientIdentif
 
 FACILITY = "EPICOPS"
 WARDS = {"ED": ("Emergency", range(401, 417)), "MED": ("Medical", range(417, 433))}
+AMONG_REAL_PATIENTS = "--among-real-patients"
 OPERATORS = "Interconnect operator"  # a group that migrations make
 OPERATOR_PERMISSIONS = {
     "vitals": ("view_comparisonrun", "run_comparison"),
@@ -58,6 +60,14 @@ PEOPLE = {
     "admin": Person("", "", "operator", "integration", is_staff=True, is_superuser=True),
     "pat": Person("Pat", "Lindgren", "patient", ""),
 }
+
+
+def refuse_real_patients() -> None:
+    """Raise CommandError where patients of another assigning authority than the demo's are on file."""
+    if PatientIdentifier.objects.exclude(authority=FACILITY).exists():
+        raise CommandError(
+            f"this database has patients who are not the demo's: {AMONG_REAL_PATIENTS} puts invented people among them"
+        )
 
 
 def kept_passwords(path: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ from vitals.house import house, read_ward
 from vitals.polling import answer_poll, entity_tag, is_continued
 from vitals.portals import WallDisplay, hash_of
 
-COOKIE: Final = "wall" if settings.DEBUG else "__Host-wall"
+COOKIE: Final = "wall" if settings.EPICOPS_PLAIN_HTTP else "__Host-wall"
 COOKIE_AGE: Final = 365 * 86_400  # seconds
 
 
@@ -51,7 +51,9 @@ def wall(request: HttpRequest) -> HttpResponse:
 
 def keeping(response: HttpResponse, code: str) -> HttpResponse:
     """Have the browser keep the code for another year: nobody can type it again."""
-    response.set_cookie(COOKIE, code, COOKIE_AGE, secure=not settings.DEBUG, httponly=True, samesite="Strict")
+    response.set_cookie(
+        COOKIE, code, COOKIE_AGE, secure=not settings.EPICOPS_PLAIN_HTTP, httponly=True, samesite="Strict"
+    )
     return response
 
 

@@ -15,6 +15,7 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
+from epicops.arguments import between
 from epicops.embedded.cluster import Cluster, is_free
 from epicops.embedded.programs import PROJECT, manage, supervise, web
 from epicops.embedded.server import StackError
@@ -22,14 +23,15 @@ from epicops.embedded.stack import Stack
 from epicops.private_file import write_private
 
 START_SECONDS = 60
-PORTS = range(1, 65_536)
+PORT = between(1, 65_535)
+AMONG_OTHERS = "--among-real-patients"  # somebody has sent the demo messages of other hospitals, perhaps
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
-    parser.add_argument("--port", type=tcp_port, default=8000, help="web pages, on 127.0.0.1 (default %(default)s)")
+    parser.add_argument("--port", type=PORT, default=8000, help="web pages, on 127.0.0.1 (default %(default)s)")
     parser.add_argument(
-        "--mllp-port", type=tcp_port, default=2575, help="HL7 over MLLP, on 127.0.0.1 (default %(default)s)"
+        "--mllp-port", type=PORT, default=2575, help="HL7 over MLLP, on 127.0.0.1 (default %(default)s)"
     )
     parser.add_argument("--root", type=Path, default=PROJECT / "var" / "demo", help="data and logs (default var/demo)")
     parser.add_argument("--no-simulator", action="store_true", help="no simulated hospital: send your own messages")
@@ -46,12 +48,6 @@ def arguments() -> argparse.Namespace:
         "status 0 only when all of it is right",
     )
     return parser.parse_args()
-
-
-def tcp_port(text: str) -> int:
-    if not text.isdecimal() or int(text) not in PORTS:
-        raise argparse.ArgumentTypeError(f"write a port from {PORTS[0]} to {PORTS[-1]}")
-    return int(text)
 
 
 def main() -> int:
@@ -77,13 +73,14 @@ def demo(options: argparse.Namespace) -> int:
     with Stack(options.root) as stack, ExitStack() as more:
         for port, option in ((options.port, "--port"), (options.mllp_port, "--mllp-port")):
             require_free(port, option)
-        environment = stack.environment() | {"EPICOPS_DEBUG": "1"}
+        environment = stack.environment() | {"EPICOPS_DEBUG": "0", "EPICOPS_PLAIN_HTTP": "1"}
         if options.cluster:
             environment |= cluster_environment(more, stack.root / "cluster")
         write_environment(stack.root / "env", environment)
         environment = os.environ | environment
         print("Preparing the database ...", flush=True)
-        for command in (["migrate", "--verbosity", "0"], ["seed_demo", "--passwords", str(passwords(stack.root))]):
+        people = ["--passwords", str(passwords(stack.root)), AMONG_OTHERS]
+        for command in (["migrate", "--verbosity", "0"], ["seed_demo", *people]):
             subprocess.run(manage(*command), env=environment, check=True)
         threading.Thread(target=announce, args=(options.port, stack.root), daemon=True).start()
         status = supervise(programs(options), environment, stack.root)
@@ -103,7 +100,7 @@ def cluster_environment(until: ExitStack, root: Path) -> dict[str, str]:
 def programs(options: argparse.Namespace) -> dict[str, list[str]]:
     """Return what runs beside the servers, by name."""
     mllp = f"127.0.0.1:{options.mllp_port}"
-    hospital = ["--beds", "32", "--rate", "5", "--bad", "2", "--fresh", "--mllp", mllp]
+    hospital = ["--beds", "32", "--rate", "5", "--bad", "2", "--fresh", AMONG_OTHERS, "--mllp", mllp]
     return {
         "web": web(options.port),
         "worker": manage("consume_interconnect"),

@@ -46,9 +46,7 @@ def supervise(programs: Programs, environment: Mapping[str, str], root: Path) ->
     """
     manager = Manager(LogFiles(root / "log"))
     for name, command in programs.items():
-        # Only the web server needs EPICOPS_DEBUG; elsewhere Django would remember every query.
-        debug = environment["EPICOPS_DEBUG"] if name == "web" else "0"
-        own = {"EPICOPS_DEBUG": debug, "PYTHONUNBUFFERED": "1"}
-        manager.add_process(name, "exec " + shlex.join(command), env={**environment, **own}, cwd=str(root))
+        own = {**environment, "PYTHONUNBUFFERED": "1"}
+        manager.add_process(name, "exec " + shlex.join(command), env=own, cwd=str(root))
     manager.loop()
     return 0 if manager.returncode in (130, 143) else manager.returncode or 1

@@ -14,6 +14,7 @@ from epicops.embedded import processes
 from epicops.embedded.postgres import SOCKET_NAME, Postgres
 from epicops.embedded.server import Server, StackError
 from epicops.embedded.valkey import Valkey
+from epicops.private_file import write_private
 
 SOCKET_PATH_MAX = 107  # bytes; sun_path of unix(7) without its NUL
 
@@ -124,7 +125,6 @@ def make_private(directory: Path) -> None:
 
 def kept_secret(path: Path) -> str:
     """Return the random secret in `path`, made at the first call and readable by its owner only."""
-    path.touch(mode=0o600)
-    if not path.read_text():
-        path.write_text(secrets.token_urlsafe(48))
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(48))
     return path.read_text()

@@ -20,7 +20,7 @@ def check(tmp_path: Path) -> Check:
     """Check a deployment with these settings; status and complaints."""
 
     def run(**settings: str) -> tuple[int, str]:
-        environment = os.environ | {"EPICOPS_DEBUG": "0", "EPICOPS_ALLOWED_HOSTS": "epicops.example"} | settings
+        environment = os.environ | {"EPICOPS_PLAIN_HTTP": "0", "EPICOPS_ALLOWED_HOSTS": "epicops.example"} | settings
         environment["EPICOPS_SECRET_KEY"] = "".join(map(chr, range(40, 120)))  # long, of many characters: W009
         checked = ManageProcess(("check", "--deploy", "--fail-level", "WARNING"), environment, tmp_path / "check")
         return checked.wait(), checked.stderr

@@ -57,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (tmp_path / "epicops.conf").write_text(text)
     main = f"user root;\npid {run}/nginx.pid;\nerror_log stderr;\nevents {{}}\n"
     (tmp_path / "nginx.conf").write_text(main + f"http {{ include {tmp_path}/epicops.conf; }}\n")
-    environment = os.environ | {"EPICOPS_DEBUG": "0", "EPICOPS_ALLOWED_HOSTS": "localhost"}
+    environment = os.environ | {"EPICOPS_PLAIN_HTTP": "0", "EPICOPS_ALLOWED_HOSTS": "localhost"}
     settings = ["--config", str(PROJECT / "gunicorn.conf.py"), "--pythonpath", str(PROJECT)]
     gunicorn = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", *settings, "--bind", f"unix:{run}/gunicorn.sock"], env=environment

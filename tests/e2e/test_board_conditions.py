@@ -63,7 +63,8 @@ class Server:
 def server(process_environment: dict[str, str]) -> Iterator[Server]:
     """A web server of its own, as production runs it but for TLS."""
     port = free_port()
-    gunicorn = subprocess.Popen(web(port), env=process_environment | {"EPICOPS_DEBUG": "1"}, stdout=subprocess.DEVNULL)
+    environment = process_environment | {"EPICOPS_PLAIN_HTTP": "1"}
+    gunicorn = subprocess.Popen(web(port), env=environment, stdout=subprocess.DEVNULL)
     server = Server(port, gunicorn)
     yield server
     server.kill()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import hl7
 import pytest
+from django.core.management import CommandError, call_command
 
 from epicops import keys
 from epicops.redis_client import queue_client
@@ -16,9 +17,10 @@ from interconnect.sample_patients import VITALS
 from interconnect.simulator import Hospital, generate, places, ticking
 from interconnect.wire.mllp_client import control_id_of
 from tests.builders import drain
+from tests.factories import admit, bed
 from tests.processes import ManageProcess
 from vitals.demo import PAT
-from vitals.models import Stay
+from vitals.models import PatientIdentifier, Stay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -198,6 +200,20 @@ def test_the_command_stops_when_asked_and_says_what_it_did(manage: Callable[...,
 
     assert process.wait(5) == 0
     assert json.loads(process.stdout)["accepted"] == queue_client().llen(keys.QUEUE)
+
+
+@pytest.mark.django_db
+def test_no_invented_patient_is_put_among_real_ones_unasked() -> None:
+    visit = admit(bed())
+    PatientIdentifier.objects.create(patient=visit.patient, value="1", authority="HOSPITAL")
+    run = ("simulate_hospital", "--lpush", "--count", "1", "--rate", "0")
+
+    with pytest.raises(CommandError, match="--among-real-patients"):
+        call_command(*run)
+    assert queue_client().llen(keys.QUEUE) == 0
+
+    call_command(*run, "--among-real-patients")
+    assert queue_client().llen(keys.QUEUE) == 1
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from sessions_app.models import User
 from vitals.demo import FACILITY, PAT, PEOPLE, kept_passwords, seed
@@ -34,6 +35,16 @@ def test_a_second_seed_changes_nothing() -> None:
 
     seed(dict.fromkeys(PEOPLE, "a password"))
 
+    assert everything() == before
+
+
+@pytest.mark.usefixtures("_seeded")
+def test_nobody_gets_a_login_where_real_patients_are(tmp_path: Path) -> None:
+    PatientIdentifier.objects.create(patient=PatientIdentifier.objects.get().patient, value="1", authority="HOSPITAL")
+    before = everything()
+
+    with pytest.raises(CommandError, match="--among-real-patients"):
+        call_command("seed_demo", "--passwords", str(tmp_path / "passwords.json"))
     assert everything() == before
 
 

@@ -22,7 +22,7 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.simulator import Hospital, leftovers, ticking, utc_now
 from interconnect.wire.mllp_client import Counts, MLLPSender
-from vitals.demo import PAT
+from vitals.demo import AMONG_REAL_PATIENTS, PAT, refuse_real_patients
 
 STEP = 0.5  # seconds; the longest it takes to notice SIGTERM
 GRACE = 5.0  # seconds for the last answers after SIGTERM
@@ -110,6 +110,9 @@ class Command(BaseCommand):
             help="first discharge whoever the database has in a bed since an earlier run, then admit the patients of "
             "the last twelve hours with their readings, first of all the one of the demo's MyChart login",
         )
+        parser.add_argument(
+            AMONG_REAL_PATIENTS, action="store_true", help="also where patients are on file who are not the demo's"
+        )
         door = parser.add_mutually_exclusive_group()
         door.add_argument(
             "--mllp",
@@ -123,6 +126,8 @@ class Command(BaseCommand):
     def handle(
         self, *, seed: int | None, beds: int, rate: float, bad: float, count: int | None, **options: Any
     ) -> None:
+        if not options["among_real_patients"]:
+            refuse_real_patients()
         seed = secrets.randbelow(10**9) if seed is None else seed
         clock = ticking(options["start"]) if options["start"] else utc_now
         expected = PAT if options["fresh"] else None

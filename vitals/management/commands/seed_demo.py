@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from vitals.demo import kept_passwords, seed
+from vitals.demo import AMONG_REAL_PATIENTS, kept_passwords, refuse_real_patients, seed
 
 
 class Command(BaseCommand):
@@ -18,6 +18,11 @@ class Command(BaseCommand):
             metavar="FILE",
             help="JSON object of user names and passwords; names that are missing get a random one",
         )
+        parser.add_argument(
+            AMONG_REAL_PATIENTS, action="store_true", help="also where patients are on file who are not the demo's"
+        )
 
-    def handle(self, *, passwords: Path, **_options: Any) -> None:
+    def handle(self, *, passwords: Path, among_real_patients: bool, **_options: Any) -> None:
+        if not among_real_patients:
+            refuse_real_patients()
         seed(kept_passwords(passwords))
