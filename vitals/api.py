@@ -40,11 +40,11 @@ def bed_vitals(request: PortalRequest, key: str) -> HttpResponse:
     if bed is None or bed.unit_id not in kept_grant(request).units:
         raise Http404
     occupant = next(iter(now_here.occupants.get(bed.pk, ())), None)
-    visit_id, patient_id = (occupant.visit_id, occupant.patient_id) if occupant else (None, None)
-    _record(request, bed.pk, patient_id)
-    vitals = read_beds([bed], {bed.pk: visit_id} if visit_id else None)[bed.pk]
-    readings = as_json(vitals.readings if vitals.encounter == visit_id else ())
-    body = f'{{"bed":"{key}","encounter":{json.dumps(visit_id)},"source":"{vitals.source}"'
+    encounter = occupant.encounter if occupant else None
+    _record(request, bed.pk, encounter and encounter.patient_id)
+    vitals = read_beds([bed], {bed.pk: encounter} if encounter else None)[bed.pk]
+    readings = as_json(vitals.readings if vitals.encounter == encounter else ())
+    body = f'{{"bed":"{key}","encounter":{json.dumps(encounter and encounter.visit_id)},"source":"{vitals.source}"'
     return HttpResponse(f'{body},"age_seconds":{vitals.age:.3f},"vitals":{readings}}}', content_type="application/json")
 
 

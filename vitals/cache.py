@@ -16,7 +16,7 @@ from epicops.breaker import Breaker, CircuitOpen
 from epicops.clock import now
 from vitals import documents, fence
 from vitals.counts import Layer, Result, count
-from vitals.documents import MALFORMED, BedVitals, Loaded, Source
+from vitals.documents import MALFORMED, BedVitals, Encounter, Loaded, Source
 from vitals.local_copy import copies
 from vitals.models import Bed
 
@@ -29,10 +29,10 @@ breaker = Breaker("cache")
 _owed: set[int] = set()  # beds whose documents this process could not write while Redis was away
 
 
-def read_beds(beds: Sequence[Bed], encounters: Mapping[int, int] | None = None) -> dict[int, BedVitals]:
+def read_beds(beds: Sequence[Bed], encounters: Mapping[int, Encounter] | None = None) -> dict[int, BedVitals]:
     """Return each bed's vitals by its id: one MGET, and one query for all the beds that missed.
 
-    `encounters` says by bed id which visit is there: a cached document of another one is replaced, not returned.
+    `encounters` says by bed id whose visit is there: a cached document of another one is replaced, not returned.
     """
     encounters = encounters or {}
     found = _copied(beds, encounters) if copies.is_started else {}
@@ -41,7 +41,7 @@ def read_beds(beds: Sequence[Bed], encounters: Mapping[int, int] | None = None) 
     return found | _Reading({bed.key: bed.pk for bed in beds if bed.pk not in found}, encounters).run()
 
 
-def read_cached(beds: Sequence[Bed], encounters: Mapping[int, int]) -> dict[int, BedVitals]:
+def read_cached(beds: Sequence[Bed], encounters: Mapping[int, Encounter]) -> dict[int, BedVitals]:
     """Return what this process' copies and Redis hold of these visits, without asking PostgreSQL for the rest."""
     found = _copied(beds, encounters)
     return found | _Reading({bed.key: bed.pk for bed in beds if bed.pk not in found}, encounters).run(fill=False)
@@ -71,7 +71,7 @@ def write_through(bed_ids: Collection[int]) -> None:
         _owed.update(owed)
 
 
-def _copied(beds: Sequence[Bed], encounters: Mapping[int, int]) -> dict[int, BedVitals]:
+def _copied(beds: Sequence[Bed], encounters: Mapping[int, Encounter]) -> dict[int, BedVitals]:
     """Return what this process has copies of."""
     found: dict[int, BedVitals] = {}
     for bed in beds:
@@ -86,11 +86,11 @@ def _copied(beds: Sequence[Bed], encounters: Mapping[int, int]) -> dict[int, Bed
 class _Reading:
     """One look-up of several beds that this process has no copies of: Redis, then PostgreSQL."""
 
-    def __init__(self, ids: dict[str, int], encounters: Mapping[int, int]) -> None:
+    def __init__(self, ids: dict[str, int], encounters: Mapping[int, Encounter]) -> None:
         self._ids = ids  # bed id by its name in Redis
         self._encounters = encounters
         self._found: dict[int, BedVitals] = {}
-        self._unfit: dict[str, bytes] = {}  # cached, but no document or another visit's
+        self._unfit: dict[str, bytes] = {}  # cached, but no document or another encounter's
 
     def run(self, *, fill: bool = True) -> dict[int, BedVitals]:
         try:
@@ -121,7 +121,7 @@ class _Reading:
                 copies.put(keys.vitals(key), copy, len(raw) * OBJECT_SIZE, asked_at + life / 1000, ticket)
 
     def _take(self, key: str, raw: bytes, result: Result) -> None:
-        """Keep a cached value if it is a document of the visit in the bed."""
+        """Keep a cached value if it is a document of the encounter in the bed."""
         try:
             vitals = documents.read(fence.decode(raw), Source.CACHE)
         except MALFORMED:

@@ -33,7 +33,7 @@ VITALS: Final = {
 KEPT: Final = VITALS | {
     "o2": Vital("Oxygen flow", "L/min", 0, 100, Decimal("0.1")),  # 0: on air
     "fio2": Vital("Inspired oxygen", "%", 21, 100),
-    "acvpu": Vital("Consciousness", "", 0, 4),  # the place in ACVPU
+    "acvpu": Vital("Consciousness", "", 0, 4),  # 0 alert, new confusion, voice, pain, 4 unresponsive
     # Kept for the record: no page shows them.
     "gcs": Vital("Glasgow coma score", "{score}", 3, 15),
     "pain": Vital("Pain", "{score}", 0, 10),
@@ -41,7 +41,20 @@ KEPT: Final = VITALS | {
     "height": Vital("Height", "cm", 10, 280, Decimal("0.1")),
 }
 PRESSURE: Final = "bp"  # one OBX with "120/80": two vitals
-ACVPU: Final = ("A", "C", "V", "P", "U")  # alert, new confusion, voice, pain, unresponsive
+# The places in ACVPU by what senders write. Whole words only: "absent", "asleep" and "altered" begin like "alert".
+CONSCIOUSNESS: Final = {
+    words: place
+    for place, written in enumerate(
+        (
+            ("a", "alert"),
+            ("c", "confusion", "new confusion", "confused", "newly confused"),
+            ("v", "voice", "verbal", "responds to voice"),
+            ("p", "pain", "responds to pain"),
+            ("u", "unresponsive"),
+        )
+    )
+    for words in written
+}
 
 
 class Meaning(NamedTuple):
@@ -152,23 +165,28 @@ CONVERSIONS: Final[Mapping[tuple[str, str], Callable[[Decimal], Decimal]]] = {
     ("cm", "[in_i]"): lambda value: value * Decimal("2.54"),
 }
 HOTTEST_CELSIUS: Final = 50  # a temperature above it without a unit is in degrees Fahrenheit
+FRACTIONS: Final = ("spo2", "fio2")  # up to 1 without a unit they are parts of one
 
 
 def to_kept_unit(vital: str, value: Decimal, unit: str) -> Decimal:
     """Return `value`, sent in `unit`, in the unit the vital is kept in, rounded half up.
 
-    ValueError for a unit that this vital is not measured in. Empty: the kept one, except a hot temperature.
+    ValueError for a unit that this vital is not measured in. Empty: what the value tells, else the kept one.
     """
     kept = KEPT[vital]
-    ucum = UCUM.get(unit.lower(), unit) if unit else kept.unit
-    if not unit and vital == "temp" and value > HOTTEST_CELSIUS:
-        ucum = "[degF]"
+    ucum = UCUM.get(unit.lower(), unit) if unit else _likely_unit(vital, value)
     if ucum != kept.unit:
         convert = CONVERSIONS.get((kept.unit, ucum))
         if convert is None:
             raise ValueError("unknown unit")
         value = convert(value)
     return value.quantize(kept.places, ROUND_HALF_UP)
+
+
+def _likely_unit(vital: str, value: Decimal) -> str:
+    if vital == "temp" and value > HOTTEST_CELSIUS:
+        return "[degF]"
+    return "1" if vital in FRACTIONS and value <= 1 else KEPT[vital].unit
 
 
 def is_plausible(vital: str, value: Decimal) -> bool:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from epicops import keys
 from vitals import documents, fence
 from vitals.cache import read_beds, read_shared, write_through
-from vitals.documents import BedVitals, Latest, Reading
+from vitals.documents import BedVitals, Encounter, Latest, Reading
 from vitals.local_copy import copies, keep_copies
 from vitals.models import Bed, Observation, Stay
 
@@ -129,7 +129,8 @@ def _by_orm(bed_ids: Sequence[int]) -> Found:
     rows = rows.order_by("patient", "vital", "-observed_at").distinct("patient", "vital")
     for patient, vital, value, at, status in rows.values_list("patient", "vital", "value", "observed_at", "status"):
         latest[patient][vital] = (value, at, status)
-    return {bed: _readings(documents.document(v.pk, latest[v.patient_id])) for bed, v in visits.items()}
+    encounters = {bed: Encounter(visit.pk, visit.patient_id) for bed, visit in visits.items()}
+    return {bed: _readings(documents.document(one, latest[one.patient_id])) for bed, one in encounters.items()}
 
 
 def _by_lateral(bed_ids: Sequence[int]) -> Found:

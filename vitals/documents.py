@@ -30,6 +30,7 @@ Document = dict[str, Any]
 # What `read` raises; OSError where a time is too large for the C library, as nanoseconds are.
 MALFORMED: Final = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, OSError)
 LARGEST: Final = 10**6  # no vital sign is as large
+NOBODY: Final = 0  # no patient's id; whose a document is that does not say so
 
 
 class Source(StrEnum):
@@ -60,15 +61,25 @@ class Sign(NamedTuple):
     at: datetime
 
 
+class Encounter(NamedTuple):
+    """A visit and whose it is: a visit can become another patient's (A45), and the readings stay behind."""
+
+    visit_id: int
+    patient_id: int
+
+    def __str__(self) -> str:
+        return f"{self.visit_id}-{self.patient_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class BedVitals:
-    """A bed's latest readings, and the visit they belong to; a reader drops them when the bed's visit is another.
+    """A bed's latest readings, and the encounter they belong to; a reader drops them when the bed has another.
 
     Two are equal when they say the same, wherever it came from.
     """
 
     source: Source = field(compare=False)
-    encounter: int | None
+    encounter: Encounter | None
     readings: tuple[Reading, ...]
     read_at: float = field(compare=False)  # `epicops.clock.now` when this process read them from there
     signs: tuple[Sign, ...] = ()
@@ -106,7 +117,12 @@ def read(document: Document, source: Source) -> BedVitals:
         if vital in document
     )
     scale = OxygenTarget.Scale(document.get("scale", 1))
-    return BedVitals(source, document["encounter"], readings, now(), tuple(_signs(document)), scale)
+    return BedVitals(source, _encounter(document), readings, now(), tuple(_signs(document)), scale)
+
+
+def _encounter(document: Document) -> Encounter | None:
+    visit_id = document["encounter"]
+    return None if visit_id is None else Encounter(visit_id, document.get("patient", NOBODY))
 
 
 def _signs(document: Document) -> Iterable[Sign]:
@@ -121,26 +137,28 @@ def _signs(document: Document) -> Iterable[Sign]:
 def load(bed_ids: Iterable[int]) -> dict[int, Loaded]:
     """Return each bed's document from PostgreSQL in one query, outside a transaction that has written.
 
-    For example {"hr":78,"bp":"120/80","at":{"hr":1767135600,"bp":1767135600},"encounter":17}: `at` holds Unix
-    times, `encounter` the visit's id or null, `unverified` the vitals with OBX-11 R, `scale` NEWS2's for SpO2 unless 1.
+    For example {"hr":78,"bp":"120/80","at":{"hr":1767135600,"bp":1767135600},"encounter":17,"patient":9}: `at` holds
+    Unix times, `encounter` the visit's id or null, `patient` whose it is, `unverified` the vitals with OBX-11 R,
+    `scale` NEWS2's for SpO2 unless 1.
     """
-    beds: dict[int, tuple[str, int, int | None, int, Latest]] = {}
+    beds: dict[int, tuple[str, int, Encounter | None, int, Latest]] = {}
     with reading_cursor() as cursor:
         cursor.execute(LATEST, [list(READ), list(bed_ids)])
-        for bed_id, key, version, visit_id, scale, vital, value, observed_at, status in cursor.fetchall():
-            latest = beds.setdefault(bed_id, (key, version, visit_id, scale, {}))[4]
+        for bed_id, key, version, visit_id, patient_id, scale, vital, value, observed_at, status in cursor.fetchall():
+            encounter = None if visit_id is None else Encounter(visit_id, patient_id)
+            latest = beds.setdefault(bed_id, (key, version, encounter, scale, {}))[4]
             if value is not None:
                 latest[vital] = (value, observed_at, status)
     return {
-        bed_id: Loaded(key, version, document(visit_id, latest, scale))
-        for bed_id, (key, version, visit_id, scale, latest) in beds.items()
+        bed_id: Loaded(key, version, document(encounter, latest, scale))
+        for bed_id, (key, version, encounter, scale, latest) in beds.items()
     }
 
 
 Latest = dict[str, tuple[Decimal, datetime, str]]  # value, time and status by vital
 
 
-def document(visit_id: int | None, latest: Latest, scale: int = 1) -> Document:
+def document(encounter: Encounter | None, latest: Latest, scale: int = 1) -> Document:
     values: Document = {}
     at: dict[str, int] = {}
     unverified: list[str] = []
@@ -153,7 +171,8 @@ def document(visit_id: int | None, latest: Latest, scale: int = 1) -> Document:
         if status == Observation.Status.UNVERIFIED:
             unverified.append(vital)
     more = ({"unverified": unverified} if unverified else {}) | ({"scale": scale} if scale != 1 else {})
-    return values | {"at": at, "encounter": visit_id} | more
+    whose = {"encounter": encounter.visit_id, "patient": encounter.patient_id} if encounter else {"encounter": None}
+    return values | {"at": at} | whose | more
 
 
 def _pressure(systolic: Decimal, observed_at: datetime, latest: Mapping[str, tuple[Decimal, datetime, str]]) -> str:
@@ -170,8 +189,8 @@ def _number(value: Decimal) -> int | float:
 # other sees, so this orders them, whatever changed: a value, a correction, a transfer, a row edited by hand. A
 # reading's own time would not: corrections and transfers keep or lower it.
 LATEST: Final = """
-SELECT bed.id, bed.key, snapshot.version, stay.visit_id, coalesce(target.scale, 1), kept.vital, o.value,
-  o.observed_at, o.status
+SELECT bed.id, bed.key, snapshot.version, stay.visit_id, stay.patient_id, coalesce(target.scale, 1), kept.vital,
+  o.value, o.observed_at, o.status
 FROM vitals_bed bed
 CROSS JOIN (
   SELECT pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) AS version

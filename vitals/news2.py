@@ -15,7 +15,7 @@ from vitals.models import OxygenTarget
 
 ADULT_YEARS: Final = 16
 WINDOW: Final = timedelta(minutes=30)  # readings of one set lie this close to its newest
-AIR_FIO2: Final = 21  # per cent
+AIR: Final = {"o2": 0, "fio2": 21}  # flow (L/min) and fraction (%) of who breathes nothing else
 
 # Chart 1: (highest value of the band, points); values above the last band have the points at the end.
 Bands = tuple[tuple[tuple[Decimal, int], ...], int]
@@ -75,7 +75,7 @@ class Assessment:
 def score(values: Mapping[str, Decimal], *, scale: OxygenTarget.Scale = OxygenTarget.Scale.ONE) -> Score | Incomplete:
     """Score one set of values in the units of `vitals.codes`, by the names hr, rr, spo2, sbp, temp, acvpu, o2, fio2.
 
-    Oxygen is o2 (L/min, 0 on air), else fio2 (%, 21 on air); never assumed. Values are rounded half up once, before.
+    Oxygen is o2 (L/min, 0 on air) or fio2 (%, 21 on air); never assumed. Values are rounded half up once, before.
     """
     kept = {name: value.quantize(KEPT[name].places, "ROUND_HALF_UP") for name, value in values.items() if name in KEPT}
     on_oxygen = _on_oxygen(kept)
@@ -117,10 +117,9 @@ def _saturation(scale: OxygenTarget.Scale, *, on_oxygen: bool) -> Bands:
 
 
 def _on_oxygen(values: Mapping[str, Decimal]) -> bool | None:
-    """Whether the patient breathes more than air; None where nobody said."""
-    if "o2" in values:
-        return values["o2"] > 0
-    return values["fio2"] > AIR_FIO2 if "fio2" in values else None
+    """Whether the patient breathes more than air, by any statement; None where nobody said."""
+    stated = [values[name] > air for name, air in AIR.items() if name in values]
+    return any(stated) if stated else None
 
 
 def is_applicable(birth_date: date | None, day: date) -> bool:
@@ -132,7 +131,15 @@ def is_applicable(birth_date: date | None, day: date) -> bool:
 
 
 def assessed(readings: Mapping[str, tuple[datetime, Decimal]], scale: OxygenTarget.Scale) -> Assessment:
-    """Assess the latest of each vital, given with its time: those within WINDOW of the newest are one set."""
+    """Assess the latest of each vital, given with its time: those within WINDOW of the newest are one set.
+
+    Flow and FiO2 are two ways to say one thing: the newer statement holds.
+    """
     newest = max((at for at, _ in readings.values()), default=None)
-    together = {name: value for name, (at, value) in readings.items() if newest and newest - at <= WINDOW}
+    oxygen_at = max((readings[name][0] for name in AIR if name in readings), default=None)
+    together = {
+        name: value
+        for name, (at, value) in readings.items()
+        if newest and newest - at <= WINDOW and (name not in AIR or at == oxygen_at)
+    }
     return Assessment(score(together, scale=scale), newest)

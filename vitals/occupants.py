@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from django.utils.timezone import localdate
 
 from vitals.assignments import nurses_of
+from vitals.documents import Encounter
 from vitals.models import Bed, Stay, full_name
 from vitals.news2 import is_applicable
 from vitals.plans import Flag
@@ -59,6 +60,10 @@ class Occupant:
     flags: tuple[Flag, ...]
     discharge_at: datetime | None
     nurses: tuple[str, ...]
+
+    @property
+    def encounter(self) -> Encounter:
+        return Encounter(self.visit_id, self.patient_id)
 
     @property
     def initials(self) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from vitals.cache import read_beds, read_cached
 from vitals.codes import VITALS
 from vitals.course import UNKNOWN, Course, Whose, held_course, read_courses
-from vitals.documents import SHOWN, BedVitals, Reading, Source
+from vitals.documents import SHOWN, BedVitals, Encounter, Reading, Source
 from vitals.early_warning import HIGH, NOT_APPLICABLE, EarlyWarning, early_warning
 from vitals.house import Occupants
 from vitals.models import Bed
@@ -66,9 +66,9 @@ class Row:
 
 def read_rows(beds: Sequence[Bed], occupants: Occupants, now: datetime) -> tuple[Row, ...]:
     """Return a row for each bed, in the given order."""
-    visits = visits_in(beds, occupants)
-    vitals = read_beds([bed for bed in beds if bed.pk in visits], visits)
-    courses = read_courses([_whose(bed, occupants, vitals) for bed in beds if bed.pk in visits], now)
+    encounters = encounters_in(beds, occupants)
+    vitals = read_beds([bed for bed in beds if bed.pk in encounters], encounters)
+    courses = read_courses([_whose(bed, occupants, vitals) for bed in beds if bed.pk in encounters], now)
     return tuple(
         _row(bed, occupants.get(bed.pk, ()), vitals.get(bed.pk, NO_VITALS), courses.get(bed.pk, UNKNOWN))
         for bed in beds
@@ -77,8 +77,8 @@ def read_rows(beds: Sequence[Bed], occupants: Occupants, now: datetime) -> tuple
 
 def held_rows(beds: Sequence[Bed], occupants: Occupants) -> tuple[Row, ...]:
     """Return a row for each bed without PostgreSQL: what the cache holds, else what this process showed last."""
-    visits = visits_in(beds, occupants)
-    vitals = read_cached([bed for bed in beds if bed.pk in visits], visits)
+    encounters = encounters_in(beds, occupants)
+    vitals = read_cached([bed for bed in beds if bed.pk in encounters], encounters)
     return tuple(_held_row(bed, occupants, vitals) for bed in beds)
 
 
@@ -91,9 +91,9 @@ def _held_row(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals]) -
     return _row(bed, found, vitals.get(bed.pk, NO_VITALS), course)
 
 
-def visits_in(beds: Iterable[Bed], occupants: Occupants) -> dict[int, int]:
-    """Return the visit in each occupied bed by its id; of two occupants the later arrival's."""
-    return {bed.pk: occupants[bed.pk][0].visit_id for bed in beds if bed.pk in occupants}
+def encounters_in(beds: Iterable[Bed], occupants: Occupants) -> dict[int, Encounter]:
+    """Return the encounter in each occupied bed by its id; of two occupants the later arrival's."""
+    return {bed.pk: occupants[bed.pk][0].encounter for bed in beds if bed.pk in occupants}
 
 
 def _whose(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals]) -> Whose:
@@ -113,8 +113,8 @@ def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: C
 
 
 def _new_row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course) -> Row:
-    # The patient may have changed between the two queries: what is not this visit's is not shown.
-    if not occupants or vitals.encounter != occupants[0].visit_id:
+    # The patient may have changed between the two queries: what is not this encounter's is not shown.
+    if not occupants or vitals.encounter != occupants[0].encounter:
         vitals = NO_VITALS
     readings = {reading.vital: reading for reading in vitals.readings}
     cells = tuple(

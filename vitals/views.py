@@ -99,11 +99,11 @@ def bed_cells(request: PortalRequest, key: str) -> HttpResponse:
 @portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def bed_trend(request: PortalRequest, key: str) -> HttpResponse:
-    """Answer with what the bed page draws: the last 24 hours by the minute, of the visit that is named with it."""
+    """Answer with what the bed page draws: the last 24 hours by the minute, of the encounter that is named with it."""
     occupant = open_bed(request, key, is_poll=True).row.occupant
     if occupant is None:
         return JsonResponse({"encounter": None, "series": {}})
-    return JsonResponse({"encounter": occupant.visit_id, "series": read_series(occupant.patient_id, now())})
+    return JsonResponse({"encounter": str(occupant.encounter), "series": read_series(occupant.patient_id, now())})
 
 
 def is_by_bed(request: HttpRequest) -> bool:

@@ -1,8 +1,9 @@
 """ORU^R01: one vital sign per OBX, matched by code and system, never by label (chapter 7.4.2)."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from interconnect.handlers.fields import identity, location, missing_field, readable_time, required, text, time
@@ -11,7 +12,7 @@ from interconnect.hl7.er7 import NULL, Message, Segment
 from interconnect.hl7.escapes import Encoding
 from interconnect.hl7.rejected import MessageRejected
 from interconnect.hl7.remembered import remembered
-from vitals.codes import ACVPU, PRESSURE, LocalCodes, Meaning, is_plausible, meaning_of, to_kept_unit
+from vitals.codes import CONSCIOUSNESS, PRESSURE, LocalCodes, Meaning, is_plausible, meaning_of, to_kept_unit
 from vitals.events import UnknownCode, VitalSign, VitalsMeasured
 from vitals.models import LONG_AGO, Observation
 
@@ -19,6 +20,7 @@ Status = Observation.Status
 
 MAX_VALUE: Final = Decimal(10_000)
 MAX_DIGITS: Final = 200  # of which no number needs so many
+NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")  # NM (chapter 2.A); Decimal takes 1_2, 1e3 and more
 # OBX-11 (table 0085) and what we keep it as. Of A, B and V (v2.8) each is a final result with a remark of the sender's.
 STORED: Final = {
     **dict.fromkeys(("F", "", "U", "A", "B", "V"), Status.FINAL),
@@ -129,7 +131,7 @@ def _timeless(stated: str, encoding: Encoding, code: str, meaning: Meaning, path
     status = STORED.get(segment.get(11))
     if status is None:
         raise MessageRejected("unknown-status", "OBX-11 is none of table 0085", path=f"{path}-11", code="103")
-    sent, unit = _sent_value(segment), segment.get(6)
+    sent, unit = _sent_value(segment), segment.get(6) or segment.get(6, 2)  # some send a unit's name alone
     return tuple(
         VitalSign(
             vital=vital,
@@ -178,21 +180,20 @@ def _sent_value(segment: Segment) -> str:
 
 
 def _number(sent: str, path: str) -> Decimal:
-    try:
-        value = Decimal(sent)
-    except InvalidOperation:
-        raise MessageRejected("not-a-number", "A vital sign is no number", path=path, code="102") from None
-    if not value.is_finite() or abs(value) >= MAX_VALUE:
+    if NUMBER.fullmatch(sent) is None:
+        raise MessageRejected("not-a-number", "A vital sign is no number", path=path, code="102")
+    value = Decimal(sent)
+    if abs(value) >= MAX_VALUE:
         raise MessageRejected("out-of-range", "A vital sign is impossible", path=path, code="102")
     return value
 
 
 def _consciousness(sent: str, path: str) -> Decimal:
     """Return the place in ACVPU of "A", "Alert", "Voice" and the like."""
-    letter = sent[:1].upper()
-    if letter not in ACVPU:
+    place = CONSCIOUSNESS.get(sent.lower())
+    if place is None:
         raise MessageRejected("not-acvpu", "A level of consciousness is none of ACVPU", path=f"{path}-5", code="103")
-    return Decimal(ACVPU.index(letter))
+    return Decimal(place)
 
 
 def _converted(vital: str, value: Decimal, unit: str, path: str) -> Decimal:

@@ -29,7 +29,7 @@ from tests import factories
 from tests.builders import adt, drain, oru
 from tests.clusters import forget, use
 from vitals.cache import read_beds
-from vitals.documents import Source
+from vitals.documents import Encounter, Source
 from vitals.models import Bed
 
 NODE_TIMEOUT = 500  # ms
@@ -275,10 +275,10 @@ def late_replica(cluster: Cluster, settings: LazySettings) -> Iterator[Redis]:
 
 
 def document(*, hr: int, visit: int) -> str:
-    return json.dumps({"hr": hr, "at": {"hr": 1767135600}, "encounter": visit})
+    return json.dumps({"hr": hr, "at": {"hr": 1767135600}, "encounter": visit, "patient": 9})
 
 
-def heart_rate(bed: Bed, encounters: dict[int, int] | None = None) -> str:
+def heart_rate(bed: Bed, encounters: dict[int, Encounter] | None = None) -> str:
     (vitals,) = read_beds([bed], encounters).values()
     return vitals.readings[0].text
 
@@ -289,7 +289,7 @@ def test_what_a_late_replica_says_does_not_get_into_the_cache(cluster: Cluster) 
     bed = factories.bed()
 
     assert heart_rate(bed) == "78"
-    assert heart_rate(bed, {bed.pk: 2}) == "140"  # the visit is another: the primary is asked, which has it
+    assert heart_rate(bed, {bed.pk: Encounter(2, 9)}) == "140"  # another visit: the primary is asked, which has it
     assert json.loads(connect(cluster.url).get(keys.vitals(bed.key)) or "")["hr"] == 140
 
 

@@ -46,11 +46,32 @@ def kept(*observations: str) -> list[tuple[str, float]]:
         ("NM|8310-5^^LN||37.5||||||F", ("temp", 37.5)),
         ("NM|150344^MDC_TEMP^MDC||99.5|266560^MDC_DIM_FAHR^MDC|||||R", ("temp", 37.5)),
         ("CWE|67775-7^^LN||V^Voice||||||F", ("acvpu", 2)),
+        ("ST|67775-7^^LN||Responds to pain||||||F", ("acvpu", 3)),
         ("NM|3151-8^^LN||2|L/min|||||F", ("o2", 2)),
+        ("NM|8480-6^^LN||20|^kPa|||||F", ("sbp", 150)),
+        ("NM|2708-6^^LN||.97||||||F", ("spo2", 97)),
+        ("NM|3150-0^^LN||0.28||||||F", ("fio2", 28)),
     ],
 )
 def test_codes_and_units(observation: str, expected: tuple[str, float]) -> None:
     assert kept(observation) == [expected]
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        "ST|67775-7^^LN||Absent||||||F",
+        "ST|67775-7^^LN||Unable to assess||||||F",
+        "NM|8867-4^^LN||1_20|/min|||||F",
+        "NM|8867-4^^LN||1e2|/min|||||F",
+        "NM|8310-5^^LN||37,5|Cel|||||F",
+        "ST|59408-5^^LN||<90|%|||||F",
+        "SN|59408-5^^LN||<^90|%|||||F",
+    ],
+)
+def test_what_is_no_plain_value_is_not_guessed(observation: str) -> None:
+    assert kept(observation) == []
+    assert DeadLetter.objects.get().error_path == "OBX[1]-5"
 
 
 def test_a_pressure_panel_is_two_values() -> None:

@@ -7,18 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.core.cache import cache as django_cache
 from django.db import connection, connections
+from django.utils.timezone import now
 from django_redis import get_redis_connection
 from pytest_django import DjangoAssertNumQueries
 
 from epicops.embedded.stack import Stack
 from tests import factories
-from tests.builders import adt, drain, oru, push
+from tests.builders import adt, drain, merge, oru, push
 from tests.processes import ManageProcess
 from vitals import cache, documents, fence
 from vitals.cache import read_beds, write_through
 from vitals.counts import Layer, Result, Subject, counts
-from vitals.documents import Source
+from vitals.documents import Encounter, Source
 from vitals.models import Bed, Observation
+from vitals.occupants import read_occupants
+from vitals.rows import read_rows
 
 KEY = "patient:bed427:vitals"
 
@@ -175,12 +178,27 @@ def test_a_document_of_another_visit_is_replaced_at_once(bed: Bed) -> None:
     push(adt("A03", minutes=30), adt("A01", "00999", minutes=40), oru("00999", minutes=41, hr=61))
     drain()
     get_redis_connection("default").set(KEY, old, ex=60)  # as after a crash between commit and write-through
-    visit = bed.stays.get(to_at=None).visit_id
+    visit = bed.stays.get(to_at=None).visit
+    encounter = Encounter(visit.pk, visit.patient_id)
 
-    sources = [read_beds([bed], {bed.pk: visit})[bed.pk].source for _ in range(2)]
+    sources = [read_beds([bed], {bed.pk: encounter})[bed.pk].source for _ in range(2)]
 
     assert sources == [Source.DATABASE, Source.CACHE]
     assert texts(bed) == {"hr": "61"}
+
+
+def test_a_visit_that_became_another_patients_does_not_bring_the_first_ones_readings(bed: Bed) -> None:
+    push(oru("00999", hr=61))
+    drain()
+    old = get_redis_connection("default").get(KEY)
+    push(merge("A45", "00999", "00427013", minutes=5, visit="V00427013", old_visit="V00427013"))
+    drain()
+    get_redis_connection("default").set(KEY, old, ex=60)  # as between commit and write-through
+
+    (row,) = read_rows([bed], read_occupants([bed]), now())
+
+    assert row.cells[0].reading
+    assert row.cells[0].reading.text == "61"
 
 
 def test_what_could_not_be_written_is_written_with_the_next_commit(bed: Bed, stack: Stack) -> None:

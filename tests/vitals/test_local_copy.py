@@ -18,7 +18,7 @@ from tests import factories
 from tests.waiting import until
 from vitals import cache
 from vitals.cache import read_beds, write_through
-from vitals.documents import Source
+from vitals.documents import Encounter, Source
 from vitals.fence import client
 from vitals.local_copy import CONFIRMED_WITHIN, LocalCopies
 
@@ -173,7 +173,7 @@ def test_a_bed_read_again_comes_from_this_process(monkeypatch: pytest.MonkeyPatc
         assert vitals.readings[0].text == "78"
         assert 0.04 < vitals.age < 60
 
-        assert read_beds([bed], {bed.pk: visit.pk + 1})[bed.pk].source is not Source.LOCAL
+        assert read_beds([bed], {bed.pk: Encounter(visit.pk + 1, visit.patient_id)})[bed.pk].source is not Source.LOCAL
         factories.observe(visit, hr=140)
         write_through([bed.pk])
         until(lambda: read_beds([bed])[bed.pk].readings[0].text == "140")  # noqa: B023

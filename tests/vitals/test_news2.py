@@ -62,7 +62,7 @@ def test_oxygen_is_two_points_however_it_is_stated() -> None:
 
     assert scored(o2="0.5").total == 2
     assert score(without | {"fio2": Decimal(21)}) == scored()
-    assert score(without | {"fio2": Decimal(28)}) == scored(o2="2")
+    assert score(without | {"fio2": Decimal(28)}) == scored(o2="2") == scored(o2="0", fio2="28")
 
 
 def test_rounding_is_half_up_and_before_scoring() -> None:
@@ -136,6 +136,17 @@ def test_a_reading_of_an_hour_ago_does_not_complete_a_set() -> None:
     assessment = assessed(together(60, **WELL) | together(5, hr="80"), ONE)
 
     assert assessment.result == Incomplete(("rr", "spo2", "oxygen", "sbp", "acvpu", "temp"))
+
+
+@pytest.mark.parametrize(("older", "newer", "points"), [("o2", "fio2", 2), ("fio2", "o2", 0)])
+def test_of_flow_and_fio2_the_newer_says_what_is_breathed(older: str, newer: str, points: int) -> None:
+    oxygen = {"o2": "0", "fio2": "40"}
+    readings = together(20, **{older: oxygen[older]}) | together(5, **{newer: oxygen[newer]})
+
+    found = assessed(together(5, **{name: value for name, value in WELL.items() if name != "o2"}) | readings, ONE)
+
+    assert isinstance(found.result, Score)
+    assert found.result.points["oxygen"] == points
 
 
 @pytest.mark.django_db

@@ -242,13 +242,13 @@ def test_the_bed_page_shows_the_course_and_the_movements(amara: Client, visit: V
     assert "Admitted · bed 427" in shown
 
 
-def test_the_trend_is_by_the_minute_and_names_its_visit(amara: Client, visit: Visit) -> None:
+def test_the_trend_is_by_the_minute_and_names_whose_it_is(amara: Client, visit: Visit) -> None:
     factories.observe(visit, minutes_ago=30, hr=64)
     held = amara.get(f"{BED}cells/")["ETag"]
 
     answer = amara.get(f"{BED}trend/", headers={"If-None-Match": held}).json()
 
-    assert answer["encounter"] == visit.pk
+    assert answer["encounter"] == f"{visit.pk}-{visit.patient_id}"
     assert answer["series"]["hr"] == [64, 78]
     assert answer["series"]["sbp"] == [None, 120]
     assert views() == ["bed.view"]  # the page's own view goes on
