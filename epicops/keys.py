@@ -9,6 +9,10 @@ INFLIGHT = "{interconnect:queue}:inflight"
 CONTROL = "{interconnect:queue}:ctl"
 TAKEOVERS = "{interconnect:queue}:takeovers"
 CANARY = "{interconnect:queue}:canary"
+# HASHes like a lane's canary, of what the worker delivers besides claims.
+CANARY_REPLAYS = "{interconnect:queue}:replays:canary"
+CANARY_RELEASES = "{interconnect:queue}:releases:canary"
+CANARY_FOREIGN = "{interconnect:queue}:foreign:canary"
 ALIVE = "{interconnect:queue}:alive"
 
 

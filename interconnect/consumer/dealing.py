@@ -63,6 +63,9 @@ class Dealer:
         if claim.takeovers and Batch.objects.filter(pk=claim.id).exists():  # applied before; only not acknowledged
             self._queue.acknowledge(claim)
             return True
+        if claim.is_suspicious:  # a message that kills who reads it is found where all of them are taken one by one
+            self._alone = claim
+            return True
         planned = lanes.plan(claim.messages, self._number)
         lanes.deal(self._queue, claim, planned)
         if not planned:

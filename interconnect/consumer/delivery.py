@@ -31,6 +31,7 @@ class Delivery:
     raw: bytes
     replay_of: int | None = None
     is_release: bool = False  # delivered again because a pause is over, not because a person asked
+    has_killed: bool = False  # it is the replay of a message at which workers died
     mode: str = ""  # of a replay: what newer messages mean to it, see lateness.py
     verdict: MessageRejected | None = None  # why it is dead whatever it says
     header: er7.Header = field(init=False)
@@ -51,6 +52,11 @@ class Delivery:
     def is_asked_for(self) -> bool:
         """Whether a person wants it delivered again."""
         return self.replay_of is not None and not self.is_release
+
+    @property
+    def mark(self) -> int:
+        """What tells it from the others that are delivered with it, also when some of those are different next time."""
+        return self.replay_of or self.ordinal
 
     @property
     def named(self) -> Tokens:

@@ -8,8 +8,7 @@ from uuid import UUID
 from epicops import keys
 from epicops.crypto import is_sealed
 from epicops.redis_client import Redis
-from interconnect.consumer.canary import SUSPICIOUS
-from interconnect.consumer.queue import made_at
+from interconnect.consumer.queue import SUSPICIOUS, made_at
 from interconnect.hl7.er7 import Header, peek_header
 from interconnect.models import Batch
 

@@ -23,6 +23,8 @@ from interconnect.consumer.pauses import Rule
 # busy machine: an owner that reads for longer counts as hung, and systemd's watchdog ends it.
 MAX_CLAIM_BYTES: Final = 4 * 1024 * 1024
 
+SUSPICIOUS: Final = 2  # takeovers of a claim; one is what any restart or outage causes
+
 # Counts pushes on the way (reconciliation.py): `left` is the length of the queue after the last look.
 # KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit 5 run id
 # 6 the token's field in ctl: that of lane 0 claims from the queue itself
@@ -99,6 +101,11 @@ class Claim:
     messages: tuple[bytes, ...]
     takeovers: int = field(default=0, compare=False)
     held: tuple[Rule, ...] = field(default=(), compare=False)  # what was paused when it was claimed
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether a message of it may kill workers: see canary.py."""
+        return self.takeovers >= SUSPICIOUS
 
 
 class InboundQueue:

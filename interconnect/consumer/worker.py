@@ -15,7 +15,7 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
-from epicops import systemd
+from epicops import keys, systemd
 from epicops.meanwhile import meanwhile
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
@@ -203,15 +203,15 @@ class Worker:
         if not self._drain:  # a redrive has its own pace: who drains does not wait for it
             redrive.advance()
         if replays := requested_replays(self._size):  # before what was held until they are applied
-            self._deliver(uuid7(), replays)
+            self._deliver(uuid7(), replays, keys.CANARY_REPLAYS)
         while self._may_release() and (released := pausing.released(self._size)):
-            self._deliver(uuid7(), released)
+            self._deliver(uuid7(), released, keys.CANARY_RELEASES)
         pausing.publish(self._client)
         if time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
             whereabouts.refresh()
             self._refreshed_at = time.monotonic()
         while not self._stop.requested and (claim := foreign.take(self._client)):
-            self._deliver(claim.id, foreign.as_dead(claim))
+            self._deliver(claim.id, foreign.as_dead(claim), keys.CANARY_FOREIGN)
             foreign.forget(self._client)
         # Looked into first: moving needs replicas, and working off the queue must not wait for them.
         moved = inbox.move(self._client) if InboxMessage.objects.exists() else 0
@@ -223,14 +223,18 @@ class Worker:
             return False
         return not self._stop.requested
 
-    def _deliver(self, batch_id: UUID, deliveries: Sequence[Delivery]) -> None:
+    def _deliver(self, batch_id: UUID, deliveries: Sequence[Delivery], canary_key: str) -> None:
         """Apply what does not come from the queue."""
         self._beat()  # there may be thousands
         codes = local_codes()
-        for delivery in deliveries:
-            delivery.interpret(local_codes=codes)
+        if canary := Canary.for_others(self._client, canary_key, deliveries, self.name):
+            canary.interpret(deliveries, codes)
+        else:
+            for delivery in deliveries:
+                delivery.interpret(local_codes=codes)
         lateness.respect(deliveries)
-        self._commit(batch_id, deliveries)
+        self._commit(batch_id, deliveries, canary)
+        self._client.delete(canary_key)
 
     def _commit(self, batch_id: UUID, deliveries: Sequence[Delivery], canary: Canary | None = None) -> None:
         one_by_one = canary.one_by_one if canary else None

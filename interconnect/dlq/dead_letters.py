@@ -11,6 +11,7 @@ from django.db.models.functions import Length, Now
 from epicops import keys
 from epicops.crypto import is_sealed, ring
 from epicops.redis_client import Redis
+from interconnect.consumer.canary import WORKER_CRASH
 from interconnect.consumer.delivery import Delivery
 from interconnect.consumer.queue import first_fitting
 from interconnect.dlq.second_look import IN_FORCE
@@ -70,16 +71,24 @@ def requested_replays(limit: int) -> Sequence[Delivery]:
     """Return the messages an operator wants delivered again, as last edited, in the order they first came.
 
     No more at once than `limit`, nor than one claim may have. One that must respect newer messages comes alone: what it
-    may do depends on those before it.
+    may do depends on those before it. So does one at which workers died: the others need not wait for another death.
     """
     wanted = DeadLetter.objects.filter(state=DeadLetter.State.REPLAYING)
     letters = _first(wanted.order_by("message_id"), limit)
-    late = [place for place, letter in enumerate(letters) if letter.replay_mode != ReplayMode.ANYWAY]
-    letters = letters[: max(late[0], 1)] if late else letters
+    alone = [place for place, letter in enumerate(letters) if _comes_alone(letter)]
+    letters = letters[: max(alone[0], 1)] if alone else letters
     return [
-        Delivery(ordinal, raw, replay_of=letter.message_id, mode=letter.replay_mode)
+        Delivery(ordinal, raw, letter.message_id, has_killed=_has_killed(letter), mode=letter.replay_mode)
         for ordinal, (letter, raw) in enumerate(zip(letters, as_last_edited(letters), strict=True))
     ]
+
+
+def _comes_alone(letter: DeadLetter) -> bool:
+    return letter.replay_mode != ReplayMode.ANYWAY or _has_killed(letter)
+
+
+def _has_killed(letter: DeadLetter) -> bool:
+    return letter.error_class == WORKER_CRASH
 
 
 def _first(letters: QuerySet[DeadLetter], limit: int) -> list[DeadLetter]:

@@ -16,7 +16,7 @@ from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
 from interconnect.consumer.ownership import owned_queue
 from interconnect.consumer.queue import InboundQueue
-from interconnect.models import Batch, DeadLetter, InboundMessage
+from interconnect.models import Batch, DeadLetter, InboundMessage, Revision
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
 from tests.messages import DEADLY
@@ -181,3 +181,23 @@ def test_a_message_that_kills_workers_is_a_dead_letter_and_the_rest_of_its_claim
     assert DeadLetter.objects.get().error_class == "worker-crash"
     assert Batch.objects.count() == 2
     assert not queue_client().exists(keys.CANARY, keys.TAKEOVERS)
+
+
+def test_the_replay_of_what_killed_workers_kills_one_at_most_and_holds_nothing_up(dying_worker: Dying) -> None:
+    push(BAD, BAD.replace(b"V2", b"V3"))
+    drain()
+    letters = DeadLetter.objects.order_by("id")
+    olu = User.objects.create_user("olu", role=User.Role.OPERATOR)
+    letters.filter(pk=letters[0].pk).update(error_class="worker-crash")
+    Revision.objects.create(message=letters[0].message, raw=DEADLY, reason="looked well", edited_by=olu)
+    DeadLetter.objects.request_replay(by=olu)
+    deaths = 0
+    while deaths < 5 and dying_worker("reading the deadly message").wait(30) != 0:
+        deaths += 1
+
+    assert deaths == 1
+    assert [(letter.state, letter.error_class) for letter in letters[2:]] == [
+        ("open", "worker-crash"),
+        ("open", "missing-segment"),
+    ]
+    assert not queue_client().exists(keys.CANARY_REPLAYS)

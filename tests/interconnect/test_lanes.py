@@ -11,7 +11,7 @@ from epicops import keys
 from epicops.redis_client import queue_client
 from interconnect.consumer import lanes
 from interconnect.consumer.dealing import Dealer
-from interconnect.consumer.queue import Claim, InboundQueue
+from interconnect.consumer.queue import SUSPICIOUS, Claim, InboundQueue
 from interconnect.models import Batch, InboundMessage, Pause
 from interconnect.reconciliation import reconcile
 from tests.builders import adt, drain, merge, oru, push
@@ -138,6 +138,18 @@ def test_deaths_at_what_stands_alone_are_counted(queue: InboundQueue) -> None:
             Dealer(queue, 2, die).step(10)
 
     assert takeovers == [0, 1, 2]
+
+
+def test_a_claim_that_keeps_coming_back_is_not_read_for_the_lanes(queue: InboundQueue) -> None:
+    taken: list[Claim] = []
+    push(oru("1"), oru("2"))
+    for _ in range(SUSPICIOUS):
+        queue.claim(10)  # and whoever reads them dies
+
+    Dealer(queue, 2, lambda _queue, claim: taken.append(claim)).step(10)
+
+    assert [len(claim.messages) for claim in taken] == [2]
+    assert lanes.are_empty(queue.client, 2)
 
 
 def test_what_stands_alone_goes_before_anything_held_is_released(queue: InboundQueue) -> None:
