@@ -2,7 +2,8 @@
 
 `role`, `department`, `portal` and the other fields in clear (`held.CLEAR`) appear in the session like any other key,
 but are not part of its signed data: what the hash says now is what a request sees, so a change of role counts at once.
-Where they give more than what the signed data was bound to, the registry is asked: nobody is promoted by an HSET.
+Where they give more than what the signed data was bound to, or that is another session's, the registry is asked: nobody
+is promoted by an HSET.
 """
 
 import logging
@@ -20,7 +21,7 @@ from epicops.crypto import SealBroken, open_text, seal_text
 from epicops.portal import is_as_signed, policy, rights
 from sessions_app import stores
 from sessions_app.held import CLEAR, Conflict, Draft, Held, merge
-from sessions_app.ids import handle, is_session_id
+from sessions_app.ids import fingerprint, handle, is_session_id
 from sessions_app.renewal import renew
 from sessions_app.signing import signer
 from sessions_app.trust import SessionsUnavailable
@@ -32,6 +33,7 @@ security_logger = logging.getLogger("django.security.SuspiciousSession")
 CREATE_TRIES: Final = 10
 MERGE_TRIES: Final = 200  # each lost try is somebody else's write, so a hundred at once all get through
 FAMILY: Final = "session"  # of sealed values
+SIGNED_FOR: Final = "for"  # of the signed data: the session that they are of
 MERGE_PAUSE: Final = 0.01  # seconds at most, so that the many do not meet again
 
 
@@ -57,26 +59,30 @@ class SessionStore(SessionBase):
         return seal_text(signed, FAMILY)
 
     def decode(self, session_data: str) -> dict[str, Any]:  # type: ignore[override]  # the stores hold texts only
-        return self._visible(session_data, {})
+        return self._read(session_data, {})[0]
 
     def load(self) -> dict[str, Any]:
         """Return the session's data, or an empty dict and no key where there is none."""
         held = None
         if is_session_id(self.session_key):
             held = stores.load(str(self.session_key), touch=self.is_activity())
-        data = self._visible(held.data, held.clear) if held else {}
-        if held and not is_as_signed(data):
-            held = self._as_recorded(held)
-            data = self._visible(held.data, held.clear) if held else {}
+        data, is_mine = self._read(held.data, held.clear) if held else ({}, True)
+        if held and not (is_mine and is_as_signed(data)):
+            held = self._as_recorded(held, is_mine=is_mine)
+            data, is_mine = self._read(held.data, held.clear) if held else ({}, True)
+            self.modified |= bool(data) and not is_mine  # of a release that did not say whose it is: signed anew
         if held is None:
             self._session_key = None
         self.held, self._known_base = held, None
         return data
 
-    def _as_recorded(self, held: Held) -> Held | None:
+    def _as_recorded(self, held: Held, *, is_mine: bool) -> Held | None:
         """Return the session as the registry has it; put on record that somebody wrote into its hash, if so."""
         known = stores.recorded(str(self.session_key))
-        if known is not None and any(value != known.clear[name] for name, value in held.clear.items()):
+        if known is None:
+            return None
+        is_foreign = not is_mine and held.data != known.data
+        if is_foreign or any(value != known.clear[name] for name, value in held.clear.items()):
             pseudonym = handle(str(self.session_key))
             AuditEvent.objects.record(
                 "E", "session.altered", actor="sessions", object_type="session", object_id=pseudonym
@@ -108,9 +114,10 @@ class SessionStore(SessionBase):
             return self.create()
         mine = self._get_session(no_load=must_create)
         if must_create:
-            if not stores.create(self.session_key, self._draft(mine, {}, 0)):
+            draft = self._draft(mine, {}, 0)
+            if not stores.create(self.session_key, draft):
                 raise CreateError
-            self._saved(1, mine)
+            self._saved(1, mine, draft)
             return None
         return self._update(mine, extend=extend)
 
@@ -138,11 +145,15 @@ class SessionStore(SessionBase):
         now = rights(mine)
         if mine.get("bound", now) == now:
             return
-        renewed, new_id = mine | {"bound": now}, self._get_new_session_key()
-        if renew(self.session_key, new_id, self._draft(renewed, renewed, ver).data, ver):
-            self._session_key, self._session_cache = new_id, renewed
-            self._saved(ver + 1, renewed)
-            self.modified = True  # so that the answer sets the cookie
+        renewed, old_id = mine | {"bound": now}, self.session_key
+        self._session_key = self._get_new_session_key()  # for which the draft is signed
+        draft = self._draft(renewed, renewed, ver)
+        if not renew(old_id, self._session_key, draft.data, ver):
+            self._session_key = old_id
+            return
+        self._session_cache = renewed
+        self._saved(ver + 1, renewed, draft)
+        self.modified = True  # so that the answer sets the cookie
 
     @property
     def seconds_left(self) -> int:
@@ -160,7 +171,7 @@ class SessionStore(SessionBase):
     def _base(self) -> dict[str, Any]:
         """As this session was loaded or last saved: what a save is compared with. Made when one comes."""
         if self._known_base is None:
-            self._known_base = self._visible(self.held.data, self.held.clear) if self.held else {}
+            self._known_base = self._read(self.held.data, self.held.clear)[0] if self.held else {}
         return self._known_base
 
     @classmethod
@@ -170,25 +181,36 @@ class SessionStore(SessionBase):
     def _update(self, mine: dict[str, Any], *, extend: bool) -> None:
         base, ver = self._base, self.held.ver if self.held else 0
         for _ in range(MERGE_TRIES):
-            result = stores.update(str(self.session_key), self._draft(mine, base, ver, extend=extend))
+            draft = self._draft(mine, base, ver, extend=extend)
+            result = stores.update(str(self.session_key), draft)
             if result is None:
                 raise UpdateError
             if not isinstance(result, Conflict):
-                self._saved(result, mine)
+                self._saved(result, mine, draft)
                 return
-            clear = {str(name): str(base[name]) for name in CLEAR if name in base}
-            theirs = self._visible(result.data, clear)
+            theirs, ver = self._theirs(result, {str(name): str(base[name]) for name in CLEAR if name in base})
             mine = self._session_cache = merge(base, mine, theirs)
-            base, ver = theirs, result.ver
+            base = theirs
             time.sleep(random.uniform(0, MERGE_PAUSE))  # noqa: S311
         raise UpdateError
 
+    def _theirs(self, written: Conflict, clear: Mapping[str, str]) -> tuple[dict[str, Any], int]:
+        """Return what somebody has written meanwhile, and its version; the registry's where it is no word of ours."""
+        data, is_mine = self._read(written.data, clear)
+        if is_mine:
+            return data, written.ver
+        known = stores.recorded(str(self.session_key))
+        if known is None:
+            raise UpdateError
+        return self._read(known.data, clear)[0], known.ver
+
     def _draft(self, data: Mapping[str, Any], base: Mapping[str, Any], ver: int, *, extend: bool = True) -> Draft:
         clear = {name: str(data.get(name, "")) for name in CLEAR if data.get(name) != base.get(name)}
+        own = {key: value for key, value in data.items() if key not in CLEAR}
         limits = policy(str(data.get("portal", "")))
         absolute = min(limits.absolute * 1000, self.held.deadline if self.held else limits.absolute * 1000)
         return Draft(
-            data=self.encode({key: value for key, value in data.items() if key not in CLEAR}),
+            data=self.encode(own | {SIGNED_FOR: fingerprint(str(self.session_key))}),
             user_id=str(data.get(SESSION_KEY, "")),
             clear=clear,
             # An application may shorten a session, never stretch it.
@@ -199,23 +221,24 @@ class SessionStore(SessionBase):
             extend=extend,
         )
 
-    def _saved(self, ver: int, data: Mapping[str, Any]) -> None:
+    def _saved(self, ver: int, data: Mapping[str, Any], draft: Draft) -> None:
         """Let a second save of this request start from what it has just written."""
-        limits = policy(str(data.get("portal", "")))
-        left = limits.idle * 1000
-        known = self.held or Held(ver, "", left, limits.absolute * 1000, left, limits.lock * 1000, 0)
-        self.held = Held(ver, known.data, left, known.deadline, left, limits.lock * 1000, 0)
+        since = self.held.since if self.held and not draft.extend else 0
+        left = min(draft.idle - since, draft.absolute)
+        self.held = Held(ver, draft.data, left, draft.absolute, draft.idle, draft.lock, since)
         self._known_base = self._copy(data)
 
-    def _visible(self, data: str, clear: Mapping[str, str]) -> dict[str, Any]:
+    def _read(self, data: str, clear: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
+        """Return what a session shows, empty where the data are broken, and whether they were signed for this one."""
         try:
             decoded = signer(self.key_salt).unsign_object(open_text(data, FAMILY), serializer=self.serializer)
         except SealBroken:
-            return {}
+            return {}, False
         except (BadSignature, ValueError):  # what stands beside it counts no more
             security_logger.warning("Session data corrupted")  # as Django says it
-            return {}
-        return {**decoded, **{name: value for name, value in clear.items() if value}}
+            return {}, False
+        is_mine = decoded.pop(SIGNED_FOR, "") == fingerprint(str(self.session_key))
+        return {**decoded, **{name: value for name, value in clear.items() if value}}, is_mine
 
     def _copy(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a load would return: nested values are not shared with the session."""

@@ -34,6 +34,11 @@ def handle(session_id: str) -> str:
     return base64.b32encode(_hmac(b"handle", session_id.encode())).decode().lower()[:HANDLE_CHARACTERS]
 
 
+def fingerprint(session_id: str) -> str:
+    """Return what signed data call the session they are of: 24 hex digits, of what nobody can guess."""
+    return hashlib.blake2b(session_id.encode(), digest_size=12).hexdigest()
+
+
 def seal(session_id: str) -> str:
     """Encrypt an id under SECRET_KEY; 64 characters. Equal ids give equal texts, and ids are random and unique."""
     return base64.b64encode(_cipher().encrypt(session_id.encode(), [key_hash(session_id).encode()])).decode()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.test import Client
 from django.utils.timezone import now
@@ -11,7 +12,10 @@ from audit.models import AuditEvent
 from epicops import keys
 from epicops.clock import timestamp
 from epicops.redis_client import sessions_client
-from sessions_app.models import BreakGlass
+from sessions_app.backend import SessionStore
+from sessions_app.held import CLEAR
+from sessions_app.ids import key_hash
+from sessions_app.models import BreakGlass, SessionRecord
 from sessions_app.registry import ALIAS
 from sessions_app.sweeper import sweep
 from sessions_app.trust import trust
@@ -40,6 +44,12 @@ def key(client: Client) -> str:
 def write(client: Client, **fields: str | bytes) -> None:
     for field, value in fields.items():
         sessions_client().hset(key(client), field, value)
+
+
+def stored(client: Client, field: str) -> bytes:
+    value = sessions_client().hget(key(client), field)
+    assert isinstance(value, bytes)
+    return value
 
 
 def some_time_later(seconds: int = 20) -> None:
@@ -107,6 +117,52 @@ def test_what_is_no_time_or_no_text_is_no_error(nurse: Client, value: bytes) -> 
     write(nurse, bg_until=value, department=value)
 
     assert nurse.get(UNITS).status_code == 200
+
+
+@pytest.fixture
+def charge() -> Client:
+    factories.person("carla", "charge_nurse", ward="A")
+    client = Client()
+    client.post("/hyperspace/login/", {"username": "carla", "password": factories.PASSWORD})
+    return client
+
+
+def test_anothers_signed_data_make_nobody_another(nurse: Client, charge: Client) -> None:
+    write(nurse, data=stored(charge, "data"))
+
+    assert nurse.get(UNITS).context["user"].get_username() == "amara"
+    assert stored(nurse, "data") != stored(charge, "data")
+    assert AuditEvent.objects.filter(code="session.altered").count() == 1
+
+
+def test_a_session_copied_to_a_new_id_is_none(nurse: Client, charge: Client) -> None:
+    nurse.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
+    sessions_client().copy(key(charge), key(nurse))
+
+    assert nurse.get(UNITS).status_code == 302
+
+
+def test_anothers_data_are_not_merged_into_what_is_saved(nurse: Client, charge: Client) -> None:
+    session = SessionStore(session_id(nurse))
+    session["colour"], mine = "green", session["_auth_user_id"]
+    in_registry("ver = ver + 1")
+    write(nurse, data=stored(charge, "data"), ver=str(int(stored(nurse, "ver")) + 1))
+
+    session.save()
+
+    assert SessionStore(session_id(nurse))["_auth_user_id"] == mine
+
+
+def test_a_session_that_was_signed_before_data_named_it_goes_on_and_is_signed_anew(nurse: Client) -> None:
+    session = SessionStore(session_id(nurse))
+    data = session.encode({name: value for name, value in session.items() if name not in CLEAR})
+    SessionRecord.objects.filter(pk=key_hash(session_id(nurse))).update(data=data)
+    write(nurse, data=data)
+
+    assert nurse.get("/session/left/").status_code == 204
+    assert stored(nurse, "data") != data.encode()
+    assert nurse.get(UNITS).status_code == 200
+    assert not AuditEvent.objects.filter(code="session.altered").exists()
 
 
 def test_a_hash_deleted_by_hand_ends_its_session_although_others_are_looked_up(nurse: Client) -> None:

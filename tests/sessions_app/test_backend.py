@@ -1,6 +1,7 @@
 """The session hash: what other systems read, how long it lives, and that an ended session stays ended."""
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,6 +15,7 @@ from sessions_app.backend import SessionStore
 from sessions_app.ids import handle, unseal
 from sessions_app.models import SessionRecord
 from sessions_app.trust import trust
+from tests.registered import in_registry
 
 pytestmark = pytest.mark.django_db
 
@@ -215,8 +217,38 @@ def test_what_is_no_id_of_ours_reaches_no_store(cookie: str) -> None:
     assert session.session_key is None
 
 
-def test_data_that_was_tampered_with_is_an_empty_session() -> None:
+def test_data_that_was_tampered_with_is_asked_of_postgresql() -> None:
     session = saved(role="nurse", colour="green")
     sessions_client().hset(key_of(session), "data", field(session, "data") + "x")
 
+    assert SessionStore(session.session_key)["colour"] == "green"
+
+
+def test_data_that_were_tampered_with_everywhere_are_an_empty_session() -> None:
+    session = saved(role="nurse", colour="green")
+    sessions_client().hset(key_of(session), "data", field(session, "data") + "x")
+    in_registry("data = data || 'x'")
+
     assert SessionStore(session.session_key).load() == {}
+
+
+def test_a_saved_session_says_what_its_absolute_limit_leaves() -> None:
+    key, deadline = key_of(session := saved(colour="green")), int(time.time() + 60) * 1000
+    sessions_client().hset(key, "deadline", str(deadline))
+    session = SessionStore(session.session_key)
+    session["colour"] = "red"
+
+    session.save()
+
+    assert 0 < session.seconds_left <= 60
+
+
+def test_what_a_poll_saves_gives_nobody_more_time() -> None:
+    key = key_of(session := saved(colour="green"))
+    sessions_client().hincrby(key, "seen", -600_000)
+    session = SessionStore(session.session_key)
+    session["colour"] = "red"
+
+    session.save(extend=False)
+
+    assert session.seconds_left <= IDLE - 600
