@@ -27,6 +27,7 @@ from django_otp import DEVICE_ID_SESSION_KEY
 from epicops.admin_menu import menu
 from epicops.admin_rows import rows
 from epicops.kept import Kept
+from epicops.passive import is_passive
 from epicops.portal import OPERATIONS
 
 M = TypeVar("M", bound=Model)
@@ -175,7 +176,7 @@ class RecentValuesFilter(ExactFilter):
     """
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        values = set(self.recent(model_admin)[:SAMPLE])
+        values = set() if is_passive(request) else set(self.recent(model_admin)[:SAMPLE])  # a poll offers none
         if (chosen := self.value()) is not None:
             values.add(chosen)
         return [(value, value or "(none)") for value in sorted(values)]

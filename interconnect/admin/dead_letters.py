@@ -75,6 +75,9 @@ class DeadLetterAdmin(ActsOnLetters, MessageListAdmin[DeadLetter]):
             *super().get_urls(),
         ]
 
+    def version_of(self, row: DeadLetter) -> object:
+        return row.pk, row.state, [replay.pk for replay in row.message.replays.all()]
+
     def message_of(self, row: DeadLetter) -> InboundMessage:
         return row.message
 

@@ -1,27 +1,40 @@
 """What the lists of messages and of dead letters share: masked patients, a look behind the mask, exports, following."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import now
 from django.views.decorators.http import require_GET
 
-from epicops.admin_site import M
+from epicops.admin_site import M, QuickChangeList
 from epicops.passive import passive
 from interconnect.admin.export import export
 from interconnect.admin.patients import add_patient_hints, reveal
 from interconnect.admin.search import SearchedAdmin
 from interconnect.models import InboundMessage
+from vitals.polling import entity_tag, held_tag
 
 ACTIONS: Final[tuple[str, ...]] = ("reveal_selected", "compare_selected", "export_csv", "export_json", "export_hl7")
+
+
+class HintedChangeList(QuickChangeList):
+    """A list whose rows have their patients' hints: one query, however long it is, and none before it is rendered."""
+
+    @cached_property
+    def quick_rows(self) -> SafeString:
+        shown = cast("MessageListAdmin[Any]", self.model_admin)
+        add_patient_hints(shown.message_of(row) for row in self.result_list)
+        return super().quick_rows
 
 
 class MessageListAdmin(SearchedAdmin[M]):
@@ -34,10 +47,18 @@ class MessageListAdmin(SearchedAdmin[M]):
         return [path("follow/", view, name=f"interconnect_{self.opts.model_name}_follow"), *super().get_urls()]
 
     def follow(self, request: HttpRequest) -> HttpResponse:
-        """Return the rows of the list with these filters as they are now, for its page to take over."""
+        """Return the rows of the list with these filters, for its page to take over; 304 where it has them."""
         page = super().changelist_view(request)
-        if isinstance(page, SimpleTemplateResponse):
-            page.template_name = "admin/interconnect/followed.html"
+        if not isinstance(page, SimpleTemplateResponse):
+            return page
+        changes: ChangeList = (page.context_data or {})["cl"]
+        rows = [self.version_of(row) for row in changes.result_list]
+        minute = now().timestamp() // 60  # rows may say how long ago something was
+        tag = entity_tag(request, self.opts.label, (rows, changes.result_count, minute))
+        if held_tag(request) == tag:
+            return HttpResponseNotModified()  # the page is not rendered, and asks for no more
+        page.template_name = "admin/interconnect/followed.html"
+        page["ETag"] = tag
         return page
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -53,6 +74,10 @@ class MessageListAdmin(SearchedAdmin[M]):
             return urlencode({"_changelist_filters": request.GET.urlencode()})
         return super().get_preserved_filters(request)
 
+    def version_of(self, row: M) -> object:
+        """Return what is another when its row in the list reads otherwise."""
+        raise NotImplementedError
+
     def message_of(self, row: M) -> InboundMessage:
         """Return the message of a row of the list."""
         raise NotImplementedError
@@ -67,13 +92,8 @@ class MessageListAdmin(SearchedAdmin[M]):
     def has_export_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perms(("interconnect.export_inboundmessage", "interconnect.view_inboundmessage"))
 
-    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Return the page with the patients' hints of its rows: one query, however long it is."""
-        changes = super().get_changelist_instance(request)
-        rows = list(changes.result_list)
-        add_patient_hints(self.message_of(row) for row in rows)
-        changes.result_list = rows
-        return changes
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return HintedChangeList
 
     @admin.display(description="patient")
     def patient_hint(self, row: M) -> SafeString:

@@ -44,6 +44,9 @@ class InboundMessageAdmin(MessageListAdmin[InboundMessage]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundMessage]:
         return super().get_queryset(request).defer("raw")  # up to 10 MiB each
 
+    def version_of(self, row: InboundMessage) -> object:
+        return row.pk, row.status, row.reason, row.dead_letter.state if hasattr(row, "dead_letter") else ""
+
     def message_of(self, row: InboundMessage) -> InboundMessage:
         return row
 

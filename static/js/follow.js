@@ -7,7 +7,7 @@
   const state = document.getElementById("follow-state");
   const form = document.getElementById("changelist-form");
   let timer = 0;
-  let shown = "";
+  let etag = ""; // of the rows that are shown
   let isSelectable = true; // by the stock admin's script, which knows the rows that it was started with
   let isAnswered = true;
 
@@ -29,8 +29,6 @@
   }
 
   function show(html) {
-    if (html === shown) return;
-    shown = html;
     const known = new Set(links().map((link) => link.pathname));
     const incoming = new DOMParser().parseFromString(html, "text/html").body;
     form.replaceChildren(form.elements.csrfmiddlewaretoken, ...incoming.childNodes);
@@ -40,12 +38,18 @@
 
   async function poll() {
     try {
-      const options = { redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN) };
-      const response = await fetch(button.dataset.poll, options);
+      const response = await fetch(button.dataset.poll, {
+        headers: { "If-None-Match": etag },
+        redirect: "manual",
+        cache: "no-store",
+        signal: AbortSignal.timeout(ANSWER_WITHIN),
+      });
       if (response.type === "opaqueredirect") return location.reload(); // signed out
       const html = await response.text();
-      isAnswered = response.ok;
-      if (isAnswered && isOn() && !hindrance()) show(html);
+      isAnswered = response.ok || response.status === 304;
+      if (!response.ok || !isOn() || hindrance()) return;
+      show(html);
+      etag = response.headers.get("ETag");
     } catch {
       isAnswered = false;
     }

@@ -102,6 +102,32 @@ def test_following_a_list_is_no_activity_and_brings_its_rows_with_their_way_back
     assert operator.post(f"{url}follow/").status_code == 405
 
 
+@pytest.mark.parametrize(("url", "queries"), [(MESSAGES, 5), (DEAD_LETTERS, 6)])
+def test_following_a_list_in_which_nothing_happens_costs_its_count_and_its_rows(
+    operator: Client, url: str, queries: int, django_assert_num_queries: Any
+) -> None:
+    deliver(NO_BED)
+    tag = operator.get(f"{url}follow/")["ETag"]
+
+    with django_assert_num_queries(queries):  # the person with two of rights, the count, the rows; a letter's replays
+        answer = operator.get(f"{url}follow/", headers={"If-None-Match": tag})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
+@pytest.mark.parametrize(("url", "query"), [(MESSAGES, ""), (DEAD_LETTERS, "?state=all")])
+def test_a_followed_list_is_sent_anew_when_one_of_its_rows_reads_otherwise(
+    operator: Client, url: str, query: str
+) -> None:
+    deliver(NO_BED)
+    tag = operator.get(f"{url}follow/{query}")["ETag"]
+    DeadLetter.objects.update(state=DeadLetter.State.DISCARDED)
+
+    answer = operator.get(f"{url}follow/{query}", headers={"If-None-Match": tag})
+
+    assert answer.status_code == 200
+
+
 def test_only_the_first_page_of_a_list_is_followed(operator: Client) -> None:
     assert 'id="follow"' in page(operator, MESSAGES)
     assert 'id="follow"' not in page(operator, MESSAGES + "?p=2")
