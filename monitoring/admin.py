@@ -29,6 +29,11 @@ class AlertRuleAdmin(AuditedModelAdmin[AlertRule]):
     list_display = ("name", "severity", "metric", "label", "condition", "is_active")
     list_filter = ("is_active", "severity")
 
+    def save_model(self, request: HttpRequest, obj: AlertRule, form: forms.ModelForm[AlertRule], change: bool) -> None:  # noqa: FBT001  Django's
+        super().save_model(request, obj, form, change)
+        if {"metric", "label"} & set(form.changed_data):  # nobody looks any more at what it watched until now
+            obj.alerts.filter(ended_at=None).update(ended_at=timezone.now())
+
     @admin.display(description="when")
     def condition(self, rule: AlertRule) -> str:
         growth = f" within {rule.window} s" if rule.window else ""

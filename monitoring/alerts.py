@@ -6,7 +6,7 @@ neither raises nor ends anything: the rule on `epicops_up` tells of what hides i
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -18,7 +18,8 @@ from monitoring.metrics import Value
 from monitoring.models import Alert, AlertRule
 
 SETTLED: Final = timedelta(minutes=5)
-LOCK: Final = 0x414C_4552_54  # "ALERT"; of two monitors one looks
+LOOKING: Final = 0x414C_4552_54  # "ALERT"; of two monitors one looks,
+TELLING: Final = LOOKING + 1  # and one tells
 
 Series = tuple[str, str]  # metric, label's value
 
@@ -40,6 +41,8 @@ class Memory:
             readings.append(Reading(at, value))
             while readings[0].at < at - kept:
                 readings.popleft()
+        for series in [series for series, readings in self._readings.items() if readings[-1].at < at - kept]:
+            del self._readings[series]  # a sender that is not among the latest any more, a rule that was switched off
 
     def growth(self, series: Series, at: datetime, window: timedelta) -> float:
         """Return how much a total grew within the window, or since the first look; after a restart it began at 0."""
@@ -55,7 +58,7 @@ def look(values: Iterable[Value], memory: Memory, at: datetime) -> None:
     longest = timedelta(seconds=max((rule.window for rule in rules), default=0))
     memory.add((value for value in values if value[0] in totals), at, longest)
     with transaction.atomic():
-        if not is_ours():
+        if not is_ours(LOOKING):
             return
         known = {(alert.rule_id, alert.label): alert for alert in Alert.objects.filter(ended_at=None)}
         for rule in rules:
@@ -65,9 +68,10 @@ def look(values: Iterable[Value], memory: Memory, at: datetime) -> None:
         Alert.objects.filter(ended_at=None, rule__is_active=False).update(ended_at=at)
 
 
-def is_ours() -> bool:
+def is_ours(lock: int) -> bool:
+    """Take the lock until the transaction ends; False while another monitor has it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock])
         return bool(cursor.fetchone()[0])
 
 
@@ -100,7 +104,8 @@ def untold() -> list[Alert]:
     return list(Alert.objects.filter(begun | ended).select_related("rule").order_by("pk"))
 
 
-def mark_told(alerts: Iterable[Alert]) -> None:
-    """Note that people heard of these: of an end only once it came."""
-    pks = [alert.pk for alert in alerts]
-    Alert.objects.filter(pk__in=pks).update(is_end_told=Q(ended_at__isnull=False), is_beginning_told=True)
+def mark_told(alerts: Sequence[Alert]) -> None:
+    """Note that people heard of these as they are here: one may have ended since."""
+    for alert in alerts:
+        alert.is_beginning_told, alert.is_end_told = True, alert.ended_at is not None
+    Alert.objects.bulk_update(alerts, ["is_beginning_told", "is_end_told"])

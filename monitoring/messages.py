@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.mail import send_mail
+from django.db import transaction
 from django.utils.timezone import localtime
 
-from monitoring.alerts import mark_told, untold
+from monitoring.alerts import TELLING, is_ours, mark_told, untold
 from monitoring.models import Alert
 
 logger = logging.getLogger(__name__)
@@ -21,9 +22,15 @@ TIMEOUT: Final = 5  # seconds
 
 
 def tell() -> None:
-    """Send what is new. What no channel took is tried again at the next look; a channel that fails repeats nothing."""
-    if (alerts := untold()) and send(subject(alerts), [line(alert) for alert in alerts], list(map(as_json, alerts))):
-        mark_told(alerts)
+    """Send what is new, unless another monitor is just doing that. Needs PostgreSQL.
+
+    What no channel took is tried again at the next look; a channel that fails repeats nothing.
+    """
+    with transaction.atomic():
+        if not is_ours(TELLING) or not (alerts := untold()):
+            return
+        if send(subject(alerts), [line(alert) for alert in alerts], list(map(as_json, alerts))):
+            mark_told(alerts)
 
 
 def send(title: str, lines: Sequence[str], alerts: Sequence[dict[str, Any]] = ()) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from django.db.models import Q
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -25,6 +26,7 @@ from sessions_app.trust import trust
 
 FEEDS: Final = 200  # the latest to be heard of: senders choose their names, and each is a time series
 NAME: Final = 200  # characters of a label; MSH-3 and MSH-4 may be longer
+NOBODY: Final = Q(application="", facility="")  # counts the frames of whoever never delivered a message
 EVICTION: Final = {"sessions": "noeviction", "queue": "noeviction", "cache": "allkeys-lru"}
 
 
@@ -93,7 +95,8 @@ def exposition() -> bytes:
 def values() -> Iterator[Value]:
     now = status()
     for part, is_up in now.parts.items():
-        yield "epicops_up", part.lower().replace(" ", "_"), float(bool(is_up))
+        if is_up is not None:  # or each outage of the queue's server would be one of worker and listener, too
+            yield "epicops_up", part.lower().replace(" ", "_"), float(is_up)
     for program in now.programs or ():
         yield "epicops_program_last_seen_seconds", f"{program.kind} {program.name}", program.age
     yield "epicops_sessions_fallback", "", float(not trust.is_redis())
@@ -125,9 +128,11 @@ def of_totals(totals: Totals) -> Iterator[Value]:
 
 
 def of_feeds(at: datetime) -> Iterator[Value]:
-    known = Feed.objects.select_related("sequence").prefetch_related("dismissals")
-    feeds = list(known.order_by("-last_seen_at")[:FEEDS])
+    known = Feed.objects.select_related("sequence").prefetch_related("dismissals").alias(is_nobody=NOBODY)
+    feeds = list(known.order_by("-is_nobody", "-last_seen_at")[:FEEDS])
     quiet = silent(feeds, at)
+    if str(Feed()) not in map(str, feeds):
+        yield "epicops_feed_refused_total", str(Feed()), 0  # or growth could not be told of the first one
     for feed in feeds:
         name = str(feed) if len(str(feed)) <= NAME else f"feed {feed.pk}"
         yield "epicops_feed_messages_total", name, feed.messages

@@ -4,19 +4,21 @@ import json
 import socketserver
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
 from audit.models import AuditEvent
 from epicops.mail import mail_settings
-from monitoring.alerts import Memory, look
+from monitoring.alerts import TELLING, Memory, look, mark_told, untold
 from monitoring.messages import Blackout, send, tell
 from monitoring.metrics import METRICS
 from monitoring.models import Alert, AlertRule
@@ -101,6 +103,40 @@ def test_a_total_is_judged_by_its_growth_and_may_begin_anew() -> None:
     seen(*dead)
 
     assert Alert.objects.get().value == 2
+
+
+def test_what_is_not_seen_any_more_is_forgotten() -> None:
+    memory, minute = Memory(), timedelta(minutes=1)
+
+    memory.add([("epicops_feed_refused_total", "GONE", 1.0)], START, minute)
+    memory.add([("epicops_feed_refused_total", "HERE", 1.0)], START + 2 * minute, minute)
+
+    assert [label for _, label in memory._readings] == ["HERE"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_one_monitor_tells_another_is_quiet() -> None:
+    for seconds in (0, 60):
+        look(DOWN, Memory(), START + timedelta(seconds=seconds))
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [TELLING])
+        tell()
+        assert told() == []
+
+    tell()
+
+    assert told() == ["Part down: redis_queue"]
+
+
+def test_an_alert_that_ends_while_people_are_told_of_it_is_told_again() -> None:
+    for seconds in (0, 60):
+        look(DOWN, Memory(), START + timedelta(seconds=seconds))
+    begun = untold()
+    Alert.objects.update(ended_at=START + timedelta(minutes=9))
+
+    mark_told(begun)
+
+    assert untold() == begun
 
 
 class Mumble(socketserver.BaseRequestHandler):
@@ -212,6 +248,20 @@ def test_a_changed_threshold_is_on_record(client: Client) -> None:
     client.post(reverse("admin:monitoring_alertrule_change", args=[subject.pk]), form | {"window": "0", "hold": "60"})
 
     assert AuditEvent.objects.get(code="alertrule.change").detail["fields"]
+
+
+def test_a_rule_that_watches_something_else_ends_its_alerts(client: Client) -> None:
+    seen((0, DOWN), (60, DOWN))
+    client.force_login(staff("sue", "view_alertrule", "change_alertrule"))
+    subject = AlertRule.objects.get()
+    form = {"name": subject.name, "severity": "critical", "metric": "epicops_up", "comparison": "<", "threshold": "1"}
+
+    client.post(
+        reverse("admin:monitoring_alertrule_change", args=[subject.pk]),
+        form | {"label": "redis_cache", "window": "0", "hold": "60", "is_active": "on"},
+    )
+
+    assert not Alert.objects.unresolved()
 
 
 def test_mail_goes_encrypted_unless_it_stays_on_this_host() -> None:

@@ -150,6 +150,11 @@ def test_metrics_need_their_key(client: Client, settings: Settings) -> None:
     assert client.get("/metrics").status_code == 404
 
 
+@pytest.mark.django_db
+def test_the_first_refused_frame_of_all_is_growth(client: Client) -> None:
+    assert 'epicops_feed_refused_total{feed="(no sender)"} 0.0' in scrape(client)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_metrics_count_what_was_delivered_and_name_nobody(client: Client) -> None:
     push(adt("A01"), adt("A60"), adt("A01", "2", bed=""), oru())
@@ -290,19 +295,35 @@ def test_metrics_count_sessions_by_portal_and_say_when_the_first_one_ends(client
 def test_every_metric_and_rule_is_documented() -> None:
     page = (PROJECT / "docs" / "monitoring.md").read_text()
     rules = (PROJECT / "deploy" / "prometheus" / "epicops.rules.yml").read_text()
-    alerts = set(re.findall(r"alert: (\w+)", rules))
+    names = set(re.findall(r"alert: (\w+)", rules))
 
     assert set(re.findall(r"\| `(epicops_\w+)`", page)) == set(METRICS)
     assert all(spec.meaning in page for spec in METRICS.values())
-    assert set(re.findall(r"\| `([A-Z]\w+)`", page)) == alerts
-    assert set(re.findall(r"epicops_\w+", rules)) <= set(METRICS)
+    assert set(re.findall(r"\| `([A-Z]\w+)`", page)) == names
 
 
-def test_the_dashboard_shows_metrics_there_are() -> None:
+def dashboard() -> list[tuple[str, str]]:
+    """Each query of the dashboard, and how it names its lines."""
     board = json.loads((PROJECT / "deploy" / "grafana" / "epicops.json").read_text())
-    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    return [(target["expr"], target["legendFormat"]) for panel in board["panels"] for target in panel["targets"]]
 
-    assert set(re.findall(r"epicops_\w+", " ".join(queries))) <= set(METRICS)
+
+def alerts() -> list[tuple[str, str]]:
+    """Each rule's query, and what it tells."""
+    text = (PROJECT / "deploy" / "prometheus" / "epicops.rules.yml").read_text()
+    return re.findall(r"expr: (.*?)\n.*?annotations: (.*?)\n", text, re.DOTALL)
+
+
+@pytest.mark.django_db
+def test_dashboard_and_rules_ask_for_what_is_exported_and_name_its_labels(client: Client) -> None:
+    exported = scrape(client)
+
+    for query, words in [*dashboard(), *alerts()]:
+        labels = {METRICS[metric].label for metric in re.findall(r"epicops_\w+", query)}
+        assert set(re.findall(r"\{\{ *(?:\$labels\.)?([a-z]+)", words)) <= labels, query
+        for metric, label, values in re.findall(r'(epicops_\w+)\{(\w+)[=~!]+"(.*?)"', query):
+            for value in values.split("|"):
+                assert f'{metric}{{{label}="{value}"}}' in exported, query
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="not installed: prometheus")
