@@ -78,7 +78,7 @@ def open_bed(request: PortalRequest, key: str, *, is_poll: bool = False) -> Open
         bed = last.beds.get(key)
         if bed is None or bed.unit_id not in grant.units:
             raise Http404
-        (row,) = held_rows([bed], last.occupants)
+        (row,) = held_rows([bed], last.occupants, now())
         _log_view(grant, patient_ids(row))
         return OpenBed(row, last.wards[bed.unit_id].at)
 

@@ -77,7 +77,7 @@ def read_board(ward: Ward, now: datetime, *, is_by_bed: bool = False) -> Board:
 
 def held_board(ward: Ward, now: datetime, *, is_by_bed: bool = False) -> Board:
     """Return the ward's board without PostgreSQL, marked with the time of the ward."""
-    board = _board(ward, held_rows(ward.beds, ward.occupants), now, is_by_bed=is_by_bed)
+    board = _board(ward, held_rows(ward.beds, ward.occupants, now), now, is_by_bed=is_by_bed)
     return replace(board, held_at=ward.at)
 
 

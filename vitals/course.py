@@ -4,18 +4,19 @@ Each process keeps what it read for a minute: every poll of a board needs it, an
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
+from epicops.bulk import columns_of
 from epicops.clock import now as clock
 from vitals.models import OxygenTarget
-from vitals.news2 import WINDOW, Risk, Score, assessed
+from vitals.news2 import AIR, PARAMETERS, WINDOW, Risk, Score, assessed
 
 TICK: Final = 1800  # seconds
 TICKS: Final = 24
@@ -23,6 +24,10 @@ HELD_SECONDS: Final = 60.0  # and half as long for some, so that the beds of a w
 NEEDED: Final = ("hr", "rr", "spo2", "sbp", "temp", "o2", "fio2", "acvpu")
 WIDTH, HEIGHT, MARGIN = 96, 24, 2  # of the sparkline's viewBox
 LEAST_RANGE: Final = 20  # beats a minute that the line spans at least, so that a steady heart looks steady
+
+
+Readings = dict[str, tuple[datetime, Decimal]]  # time and value by vital
+Moment = tuple[int, int]  # a patient's id and the number of a half-hour
 
 
 class Whose(NamedTuple):
@@ -119,40 +124,63 @@ def _load(wanted: Sequence[Whose], tick: int) -> dict[Whose, Course]:
     if not wanted:
         return {}
     first = (tick - TICKS + 1) * TICK
-    sets: dict[int, list[dict[str, tuple[datetime, Decimal]]]] = {
-        whose.patient_id: [{} for _ in range(TICKS)] for whose in wanted
-    }
+    found = _read(HALF_HOURS, [list({whose.patient_id for whose in wanted}), first, TICK, TICKS, list(NEEDED)])
+    before = [(*key, at) for key, readings in found.items() if (at := _whole_until(readings))]
+    whole = _read(MOMENTS, [*columns_of(before, 3), list(NEEDED)]) if before else {}
+    return {whose: _course(whose, found, found | whole, first) for whose in wanted}
+
+
+def _read(statement: str, parameters: Sequence[Any]) -> dict[Moment, Readings]:
+    found: dict[Moment, Readings] = {}
     with connection.cursor() as cursor:
-        cursor.execute(HALF_HOURS, [list(sets), first, TICK, TICKS, list(NEEDED)])
+        cursor.execute(statement, parameters)
         for patient_id, number, vital, at, value in cursor.fetchall():
-            sets[patient_id][number][vital] = (at, value)
-    return {whose: _course(sets[whose.patient_id], first, whose.scale) for whose in wanted}
+            found.setdefault((patient_id, number), {})[vital] = (at, value)
+    return found
 
 
-def _course(sets: Sequence[dict[str, tuple[datetime, Decimal]]], first: int, scale: OxygenTarget.Scale) -> Course:
+def _whole_until(readings: Readings) -> datetime | None:
+    """Return until when a set was whole of which a part is too old by the tick: monitors report on beside it."""
+    oxygen_at = max((readings[name][0] for name in AIR if name in readings), default=None)
+    times = [readings[name][0] for name in NEEDED if name in readings and name not in AIR]
+    if oxygen_at is None or len(times) < len(PARAMETERS) - 1:
+        return None
+    oldest = min(*times, oxygen_at)
+    return oldest + WINDOW if max(*times, oxygen_at) > oldest + WINDOW else None
+
+
+def _course(whose: Whose, found: Mapping[Moment, Readings], sets: Mapping[Moment, Readings], first: int) -> Course:
+    """Return the course: pulses as they were at the ticks `found`, scores of the `sets` before these."""
     scores: dict[datetime, Scored] = {}
     pulse: list[int | None] = []
-    for number, readings in enumerate(sets):
-        tick = datetime.fromtimestamp(first + number * TICK, UTC)
-        at, rate = readings.get("hr", (None, None))
+    for number in range(TICKS):
+        moment, tick = (whose.patient_id, number), datetime.fromtimestamp(first + number * TICK, UTC)
+        at, rate = found.get(moment, {}).get("hr", (None, None))
         pulse.append(int(rate) if rate is not None and at and at > tick - timedelta(seconds=TICK) else None)
-        found = assessed(readings, scale)
-        if isinstance(found.result, Score) and found.observed_at:
-            scores[found.observed_at] = Scored.of(found.observed_at, found.result)
+        newest = assessed(sets.get(moment, {}), whose.scale)
+        if isinstance(newest.result, Score) and newest.observed_at:
+            scores[newest.observed_at] = Scored.of(newest.observed_at, newest.result)
     return Course(tuple(scores.values()), tuple(pulse))
 
 
-# One look into the index for each half-hour and vital, however often a monitor reports. An hour back, not half of one:
-# a set that lies across a tick is whole at the next.
-HALF_HOURS: Final = """
-SELECT patient.id, tick.number, kept.vital, o.observed_at, o.value
-FROM unnest(%s::bigint[]) AS patient(id)
-CROSS JOIN (
-  SELECT number, to_timestamp(%s + number * %s) AS at FROM generate_series(0, %s - 1) AS number) tick
+# One look into the index for each vital, however often a monitor reports. An hour back, not half of one: a set that
+# lies across a tick is whole at the next.
+LATEST: Final = """
 CROSS JOIN unnest(%s::text[]) AS kept(vital)
 CROSS JOIN LATERAL (
   SELECT observed_at, value FROM vitals_observation
   WHERE patient_id = patient.id AND vital = kept.vital AND is_shown
     AND observed_at <= tick.at AND observed_at > tick.at - interval '1 hour'
-  ORDER BY observed_at DESC LIMIT 1) o
+  ORDER BY observed_at DESC, sub_id DESC LIMIT 1) o
 """
+HALF_HOURS: Final = f"""
+SELECT patient.id, tick.number, kept.vital, o.observed_at, o.value
+FROM unnest(%s::bigint[]) AS patient(id)
+CROSS JOIN (
+  SELECT number, to_timestamp(%s + number * %s) AS at FROM generate_series(0, %s - 1) AS number) tick
+{LATEST}"""  # noqa: S608  our own constant
+MOMENTS: Final = f"""
+SELECT patient.id, tick.number, kept.vital, o.observed_at, o.value
+FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[]) AS tick(patient_id, number, at)
+CROSS JOIN LATERAL (SELECT tick.patient_id) AS patient(id)
+{LATEST}"""  # noqa: S608  our own constant

@@ -16,6 +16,7 @@ from vitals.news2 import Assessment, Risk, Score, assessed
 
 HIGH: Final = 7  # Chart 2
 CONTINUOUS: Final = timedelta(minutes=5)  # "continuous monitoring": a set older than this is overdue
+OUTDATED_AFTER: Final = timedelta(hours=12)  # the longest time between two sets, Chart 4
 NAMES: Final = {
     "rr": "respiratory rate",
     "spo2": "SpO2",
@@ -31,18 +32,20 @@ NAMES: Final = {
 class EarlyWarning:
     """What is known of a patient's NEWS2; `scored` is the newest complete set of twelve hours.
 
-    `missing` says what the newest set lacks; empty when that is the one scored.
+    `missing` says what the newest set lacks; empty when that is the one scored. One that is outdated, of an earlier
+    visit perhaps, says nothing of how the patient is now, but that the next is overdue.
     """
 
     scored: Scored | None
     before: Scored | None
     missing: tuple[str, ...]
     is_applicable: bool = True
+    is_outdated: bool = False
 
     @property
     def total(self) -> int | None:
-        """The score of the newest set; None when that is not complete."""
-        return self.scored.total if self.scored and not self.missing else None
+        """The score of the newest set; None when that is not complete, or outdated."""
+        return self.scored.total if self.scored and not self.missing and not self.is_outdated else None
 
     @property
     def risk(self) -> Risk | None:
@@ -56,7 +59,7 @@ class EarlyWarning:
     @property
     def parts(self) -> list[str]:
         """What the score of the newest set is made of, the most points first; empty for 0, or without a score."""
-        points = self.scored.points if self.scored and not self.missing else ()
+        points = self.scored.points if self.scored and self.total is not None else ()
         ranked = sorted(points, key=lambda part: part[1], reverse=True)
         return [f"{NAMES[name]} {number}" for name, number in ranked if number]
 
@@ -76,11 +79,17 @@ class EarlyWarning:
 NOT_APPLICABLE: Final = EarlyWarning(None, None, (), is_applicable=False)
 
 
-def early_warning(vitals: BedVitals, course: Course) -> EarlyWarning:
+def is_outdated(vitals: BedVitals, now: datetime) -> bool:
+    """Whether even the newest reading is older than any set may be."""
+    return now - max((sign.at for sign in vitals.signs), default=now) > OUTDATED_AFTER
+
+
+def early_warning(vitals: BedVitals, course: Course, *, is_outdated: bool = False) -> EarlyWarning:
     """Judge the newest readings beside the half-hours before them."""
     newest = assess_signs(vitals.signs, vitals.scale)
     if isinstance(newest.result, Score) and newest.observed_at:
-        return EarlyWarning(Scored.of(newest.observed_at, newest.result), course.before(newest.observed_at), ())
+        scored, before = Scored.of(newest.observed_at, newest.result), course.before(newest.observed_at)
+        return EarlyWarning(scored, before, (), is_outdated=is_outdated)
     last = course.last
     missing = tuple(NAMES[name] for name in newest.result.missing) if not isinstance(newest.result, Score) else ()
     return EarlyWarning(last, course.before(last.at) if last else None, missing)

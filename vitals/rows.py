@@ -11,7 +11,7 @@ from vitals.cache import read_beds, read_cached
 from vitals.codes import VITALS
 from vitals.course import UNKNOWN, Course, Whose, held_course, read_courses
 from vitals.documents import SHOWN, BedVitals, Encounter, Reading, Source
-from vitals.early_warning import HIGH, NOT_APPLICABLE, EarlyWarning, early_warning
+from vitals.early_warning import HIGH, NOT_APPLICABLE, EarlyWarning, early_warning, is_outdated
 from vitals.house import Occupants
 from vitals.models import Bed
 from vitals.occupants import Occupant
@@ -70,25 +70,25 @@ def read_rows(beds: Sequence[Bed], occupants: Occupants, now: datetime) -> tuple
     vitals = read_beds([bed for bed in beds if bed.pk in encounters], encounters)
     courses = read_courses([_whose(bed, occupants, vitals) for bed in beds if bed.pk in encounters], now)
     return tuple(
-        _row(bed, occupants.get(bed.pk, ()), vitals.get(bed.pk, NO_VITALS), courses.get(bed.pk, UNKNOWN))
+        _row(bed, occupants.get(bed.pk, ()), vitals.get(bed.pk, NO_VITALS), courses.get(bed.pk, UNKNOWN), now)
         for bed in beds
     )
 
 
-def held_rows(beds: Sequence[Bed], occupants: Occupants) -> tuple[Row, ...]:
+def held_rows(beds: Sequence[Bed], occupants: Occupants, now: datetime) -> tuple[Row, ...]:
     """Return a row for each bed without PostgreSQL: what the cache holds, else what this process showed last."""
     encounters = encounters_in(beds, occupants)
     vitals = read_cached([bed for bed in beds if bed.pk in encounters], encounters)
-    return tuple(_held_row(bed, occupants, vitals) for bed in beds)
+    return tuple(_held_row(bed, occupants, vitals, now) for bed in beds)
 
 
-def _held_row(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals]) -> Row:
+def _held_row(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals], now: datetime) -> Row:
     found = occupants.get(bed.pk, ())
     _, last = _rows.get(bed.pk, (None, None))
     if last is not None and bed.pk not in vitals and last.occupants == found:
         return last
     course = held_course(_whose(bed, occupants, vitals)) if found else UNKNOWN
-    return _row(bed, found, vitals.get(bed.pk, NO_VITALS), course)
+    return _row(bed, found, vitals.get(bed.pk, NO_VITALS), course, now)
 
 
 def encounters_in(beds: Iterable[Bed], occupants: Occupants) -> dict[int, Encounter]:
@@ -101,18 +101,20 @@ def _whose(bed: Bed, occupants: Occupants, vitals: Mapping[int, BedVitals]) -> W
     return Whose(bed.pk, occupant.visit_id, occupant.patient_id, vitals.get(bed.pk, NO_VITALS).scale)
 
 
-def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course) -> Row:
+def _row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course, now: datetime) -> Row:
     """Return the row made of these; the same one as long as they are equal."""
     # A local copy is a copy of the cache's: two processes that hold one and that hold none answer polls alike.
     source = Source.CACHE if vitals.source is Source.LOCAL else vitals.source
-    inputs = (bed.room, bed.label, occupants, vitals, source, course)
+    is_old = is_outdated(vitals, now)
+    inputs = (bed.room, bed.label, occupants, vitals, source, course, is_old)
     known = _rows.get(bed.pk)
     if known is None or known[0] != inputs:
-        known = _rows[bed.pk] = (inputs, _new_row(bed, occupants, replace(vitals, source=source), course))
+        row = _new_row(bed, occupants, replace(vitals, source=source), course, is_old=is_old)
+        known = _rows[bed.pk] = (inputs, row)
     return known[1]
 
 
-def _new_row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course) -> Row:
+def _new_row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course, *, is_old: bool) -> Row:
     # The patient may have changed between the two queries: what is not this encounter's is not shown.
     if not occupants or vitals.encounter != occupants[0].encounter:
         vitals = NO_VITALS
@@ -122,7 +124,7 @@ def _new_row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, cours
         for vital, label in SHOWN.items()
     )
     has_news2 = bool(occupants) and occupants[0].has_news2
-    warning = early_warning(vitals, course) if has_news2 else NOT_APPLICABLE
+    warning = early_warning(vitals, course, is_outdated=is_old) if has_news2 else NOT_APPLICABLE
     return Row(bed, occupants, cells, vitals.source if readings else None, warning, course)
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests import factories
 from vitals import course
+from vitals.fragments import new_row_html
 from vitals.models import Bed, OxygenTarget, Visit
 from vitals.occupants import read_occupants
 from vitals.rows import Row, read_rows
@@ -54,6 +55,28 @@ def test_an_incomplete_set_has_no_score_and_names_the_last_that_had(visit: Visit
     assert warning.scored.total == 4
 
 
+def test_a_set_of_an_earlier_stay_is_no_score_of_today_but_overdue(visit: Visit) -> None:
+    factories.observe(visit, minutes_ago=9 * 24 * 60, status="F", **factories.WHOLE)
+
+    found = row()
+
+    assert (found.warning.total, found.warning.parts) == (None, [])
+    assert found.warning.is_overdue(timezone.now())
+    assert f"last 0 low at {timezone.localtime() - timedelta(days=9):%-d %b}" in new_row_html(found, timezone.now())
+
+
+def test_a_score_is_outdated_while_nothing_else_changes(visit: Visit) -> None:
+    factories.observe(visit, minutes_ago=11 * 60, status="F", **factories.WHOLE)
+    beds = list(Bed.objects.all())
+
+    totals = [
+        read_rows(beds, read_occupants(beds), timezone.now() + timedelta(hours=later))[0].warning.total
+        for later in (0, 2)
+    ]
+
+    assert totals == [0, None]
+
+
 def test_nobody_measured_is_nobody_scored(visit: Visit) -> None:
     warning = row().warning
 
@@ -73,6 +96,25 @@ def test_the_scale_of_a_clinicians_decision_comes_with_the_cached_set(visit: Vis
     factories.observe(visit, status="F", **(factories.WHOLE | {"spo2": 90}))
 
     assert [row().warning.total, row().warning.total] == [0, 0]  # from PostgreSQL, then from the cache
+
+
+def test_a_set_that_was_whole_between_two_ticks_is_the_last_one(visit: Visit) -> None:
+    tick = timezone.now().timestamp() // course.TICK * course.TICK
+
+    def observe(minute: int, **values: float) -> None:
+        factories.observe(visit, minutes_ago=(timezone.now().timestamp() - tick) / 60 - minute, status="F", **values)
+
+    for minute in range(-60, 1):
+        observe(minute, hr=140, rr=30, spo2=88)  # a monitor, which makes what a nurse charts old
+    observe(-31, acvpu=0, o2=2)
+    observe(-29, sbp=120, temp=37)
+
+    whose = course.Whose(1, visit.pk, visit.patient_id, OxygenTarget.Scale.ONE)
+    last = course.read_courses([whose], timezone.now())[1].last
+
+    assert last
+    assert last.total == 11
+    assert tick - 150 < last.at.timestamp() < tick
 
 
 def test_the_course_is_one_query_a_minute(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,8 @@ def news2_of(warning: EarlyWarning) -> SafeString:
     if warning.scored is None:
         return _lacks(warning.missing)
     clock, word = _written(warning.scored.at)[0], escaped(warning.scored.risk)
+    if warning.is_outdated:
+        return format_html(LAST, NO_SET, warning.scored.total, word, f"{localtime(warning.scored.at):%-d %b %Y %H:%M}")
     if warning.total is None:
         return format_html(LAST, _lacks(warning.missing), warning.scored.total, word, clock)
     return format_html(SCORE, escaped(str(warning.total)), word, _change(warning), clock)
