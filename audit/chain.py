@@ -1,8 +1,9 @@
 """The chain that makes a changed audit row show: each row's MAC covers its content and the MAC of the row before.
 
-Every thread of every process writes a stream of its own, so no writer waits for another. The stream's row in
-`audit_auditstream` holds its head: how many rows it has and the last MAC, signed. Without the key, which the database
-does not hold, nobody can make a row, a MAC or a head that `verify` accepts.
+A transaction writes a stream that no other one writes just then, so no writer waits for another, and there are as many
+streams as there ever were such transactions at once. The stream's row in `audit_auditstream` holds its head: how many
+rows it has and the last MAC, signed. Without the key, which the database does not hold, nobody can make a row, a MAC or
+a head that `verify` accepts.
 """
 
 import functools
@@ -23,14 +24,17 @@ from django.db import connection
 
 START: Final = bytes(32)  # in place of the MAC before the first row
 
-OPEN: Final = "SELECT seq, mac, kept_from, kept_mac, clock_timestamp() FROM audit_auditstream WHERE id = %s FOR UPDATE"
+OPEN: Final = """
+SELECT id, seq, mac, kept_from, kept_mac, clock_timestamp() FROM audit_auditstream {} LIMIT 1 FOR UPDATE SKIP LOCKED"""
+LATEST: Final = OPEN.format("WHERE id = %s")
+FREE: Final = OPEN.format("ORDER BY id")
 CREATE: Final = """
 INSERT INTO audit_auditstream (name, seq, mac, kept_from, kept_mac, signature)
-VALUES (%s, 0, %s, 1, %s, '') RETURNING id, clock_timestamp()"""
+VALUES (%s, 0, %s, 1, %s, '') RETURNING id, seq, mac, kept_from, kept_mac, clock_timestamp()"""
 ADVANCE: Final = "UPDATE audit_auditstream SET seq = %s, mac = %s, signature = %s WHERE id = %s"
 
 canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # jsonb does not keep the order of keys
-_mine = threading.local()  # process id and stream id: after a fork the child opens a stream of its own
+_mine = threading.local()  # the id of the stream that this thread wrote last: most likely nobody else does
 
 
 class Content(NamedTuple):
@@ -57,24 +61,23 @@ class Link(NamedTuple):
 
 
 class Stream:
-    """The stream of the calling thread, locked until the transaction ends. A rollback takes the head back too."""
+    """A stream, locked until the transaction ends. A rollback takes the head back too."""
 
     def __init__(self, pk: int, seq: int, mac: bytes, kept: tuple[int, bytes], now: datetime) -> None:
         self.pk, self.seq, self.mac, self.kept, self.now = pk, seq, mac, kept, now
 
     @classmethod
     def open(cls) -> "Stream":
-        """Return the stream at its last row, made at the first call; needs a transaction. The clock is PostgreSQL's."""
+        """Return a free stream at its last row, else a new one; needs a transaction. The clock is PostgreSQL's."""
+        latest = getattr(_mine, "stream", 0)
+        created: list[Any] = [f"{socket.gethostname()}:{os.getpid()}", START, START]
         with connection.cursor() as cursor:
-            if getattr(_mine, "pid", None) == os.getpid():
-                cursor.execute(OPEN, [_mine.stream])
+            for query, parameters in ((LATEST, [latest]), (FREE, []), (CREATE, created)):
+                cursor.execute(query, parameters)
                 if row := cursor.fetchone():
-                    seq, mac, kept_from, kept_mac, now = row
-                    return cls(_mine.stream, seq, bytes(mac), (kept_from, bytes(kept_mac)), now)
-            cursor.execute(CREATE, [f"{socket.gethostname()}:{os.getpid()}", START, START])
-            pk, now = cursor.fetchone()
-        _mine.pid, _mine.stream = os.getpid(), pk
-        return cls(pk, 0, START, (1, START), now)
+                    break
+        _mine.stream, seq, mac, kept_from, kept_mac, now = row
+        return cls(_mine.stream, seq, bytes(mac), (kept_from, bytes(kept_mac)), now)
 
     def links(self, contents: Iterable[Content]) -> Iterable[Link]:
         """Chain rows of these contents, in order."""

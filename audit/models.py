@@ -100,7 +100,7 @@ def machine_content(action: MachineAction) -> Content:
 
 
 class AuditStream(models.Model):
-    """One thread's chain of events: where it ends, and from which row on it is kept, signed (`audit/chain.py`)."""
+    """A chain of events: where it ends, and from which row on it is kept, signed (`audit/chain.py`)."""
 
     name = models.CharField(max_length=100, help_text="Host and process id")
     seq = models.BigIntegerField(help_text="Number of its last row")

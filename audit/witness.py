@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from audit.archive import sync
 from audit.models import AuditStream
 from audit.verify import Head
 
@@ -40,4 +41,6 @@ def _write(path: Path, heads: Mapping[int, Head]) -> None:
     """Replace the file in one step: a crash leaves the old one."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")  # the nightly check and the monitor write at any time
     draft.write_text(json.dumps(heads))
+    sync(draft)  # or a power cut may leave the new name without what it names
     draft.replace(path)
+    sync(path.parent)

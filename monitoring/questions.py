@@ -67,7 +67,9 @@ QUESTIONS: Final = {
     ),
     "emergencies": Question("Who opened every ward in an emergency", "", lambda _: Q(code__startswith="break_glass.")),
     "doors": Question(
-        "Who came in, who was refused, whose session was ended", "", lambda _: Q(code__startswith="session.")
+        "Who came in, who was refused, whose session was ended",
+        "",
+        lambda _: Q(code__startswith="session.") | Q(code="user.password_refused"),
     ),
     "accounts": Question(
         "Who changed accounts, roles and settings",

@@ -82,6 +82,7 @@ def test_what_became_of_a_message_is_found_by_any_of_its_numbers(auditor: Client
         ("exports", ["message.export-csv", "message.export-hl7", "redrive.report", "board.print", "audit.export"]),
         ("accounts", ["user.change", "user.add", "codemapping.delete", "second_factor.off"]),
         ("emergencies", ["break_glass.open", "break_glass.refused"]),
+        ("doors", ["session.login", "session.refused_cookie", "user.password_refused"]),
     ],
 )
 def test_an_answer_has_every_kind_of_event_that_was_asked_for(auditor: Client, name: str, wanted: list[str]) -> None:
