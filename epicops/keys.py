@@ -8,6 +8,7 @@ DLQ_TAKEN = "{interconnect:dlq}:taken"
 INFLIGHT = "{interconnect:queue}:inflight"
 CONTROL = "{interconnect:queue}:ctl"
 TAKEOVERS = "{interconnect:queue}:takeovers"
+SLICES = "{interconnect:queue}:slices"
 CANARY = "{interconnect:queue}:canary"
 # HASHes like a lane's canary, of what the worker delivers besides claims.
 CANARY_REPLAYS = "{interconnect:queue}:replays:canary"
@@ -24,6 +25,11 @@ def lane(number: int) -> str:
 def inflight(number: int) -> str:
     """Name the LIST of a lane's claim; lane 0 claims from the queue itself."""
     return f"{lane(number)}:inflight" if number else INFLIGHT
+
+
+def slices(number: int) -> str:
+    """Name the LIST of the parts of a lane's claim that is one message, too large to be read."""
+    return f"{lane(number)}:slices" if number else SLICES
 
 
 def canary(number: int) -> str:

@@ -15,6 +15,7 @@ from interconnect.dlq.revisions import Revision
 from interconnect.feed.feeds import Feed, FeedHour
 from interconnect.feed.sequences import FeedSequence, GapDismissal
 from interconnect.finding.searches import MessageTokens, Search
+from interconnect.hl7.er7 import TOO_LARGE
 from interconnect.wire.http_senders import HttpSender
 from interconnect.wire.inbox import InboxMessage
 from interconnect.wire.refused import RefusedFrame
@@ -123,9 +124,9 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         return self.filter(state=DeadLetter.State.OPEN)
 
     def replayable(self) -> "DeadLetterQuerySet":
-        """Open ones without an edit that waits for a second operator."""
+        """Open ones without an edit that waits for a second operator, and not too large to be read."""
         waiting = Revision.objects.filter(consent=Revision.Consent.WAITING).values("message")
-        return self.open().exclude(message__in=waiting)
+        return self.open().exclude(message__in=waiting).exclude(error_class=TOO_LARGE)
 
     def request_replay(self, by: models.Model, mode: str = "anyway") -> int:
         """Ask the worker to deliver these once more, in their original order; return how many could be."""

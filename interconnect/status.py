@@ -8,7 +8,8 @@ from django.db.models import Count
 
 from epicops import keys
 from epicops.redis_client import Redis
-from interconnect.consumer.queue import DEPTH, depth
+from interconnect.consumer.queue import depth
+from interconnect.consumer.queue_scripts import DEPTH
 from interconnect.hl7.er7 import readable
 from interconnect.hl7.timestamps import parse as parse_time
 from interconnect.models import DeadLetter, InboundMessage, InboxMessage

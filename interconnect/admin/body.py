@@ -48,13 +48,16 @@ class Body:
     is_cut: bool
 
 
-def body(raw: bytes, error_path: str = "") -> Body:
-    """Return the views of `raw`, with the field that `error_path` (such as "OBX[2]-5") names marked as at fault."""
+def body(raw: bytes, error_path: str = "", size: int | None = None) -> Body:
+    """Return the views of `raw`, with the field that `error_path` (such as "OBX[2]-5") names marked as at fault.
+
+    `size` is that of the message where `raw` is only its beginning.
+    """
     head = normalize(raw[:TEXT_BYTES])
     sent = head.decode(declared_codec(head) or UTF_8, errors="replace").split("\r")
     shown = [line.translate(VISIBLE) for line in sent]
     return Body(
-        size=len(raw),
+        size=size or len(raw),
         segments=tuple(_segments(inspect(raw[:TEXT_BYTES]), error_path)),
         text="\n".join(shown),
         hex=tuple(_hex(raw[:HEX_BYTES])),

@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import BinaryField, QuerySet
+from django.db.models.functions import Length, Substr
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -20,6 +21,7 @@ from interconnect.admin.reading import record_reading
 from interconnect.admin.search import MessagePaginator, SearchFilter
 from interconnect.admin.timeline import find, timeline
 from interconnect.consumer.duplicates import sent_before
+from interconnect.consumer.queue import OVERSIZE
 from interconnect.finding.mentions import mentioned
 from interconnect.models import FailureGroup, InboundMessage
 
@@ -90,11 +92,18 @@ def message_panels(request: HttpRequest, message: InboundMessage) -> dict[str, A
     if request.user.has_perm("interconnect.view_inboundmessage"):
         letter = getattr(message, "dead_letter", None)
         record_reading(request, "message.view", message.pk, message.patient_id)
+        raw, size = _beginning(message)
         panels["timelines"] = [
-            (kind.capitalize(), reverse("admin:interconnect_timeline", args=[kind, pk]))
-            for kind, pk in mentioned(bytes(message.raw))
+            (kind.capitalize(), reverse("admin:interconnect_timeline", args=[kind, pk])) for kind, pk in mentioned(raw)
         ]
         panels["sent_before"] = sent_before(message)
-        panels |= hold_panel(request, bytes(message.raw))
-        panels["body"] = body(bytes(message.raw), letter.error_path if letter else "")
+        panels |= hold_panel(request, raw)
+        panels["body"] = body(raw, letter.error_path if letter else "", size)
     return panels
+
+
+def _beginning(message: InboundMessage) -> tuple[bytes, int]:
+    """Return the bytes of a message and how many they are; of one too large for anybody to read only the first."""
+    raw = Substr("raw", 1, OVERSIZE, output_field=BinaryField())
+    some, size = InboundMessage.objects.values_list(raw, Length("raw")).get(pk=message.pk)
+    return bytes(some), size

@@ -8,7 +8,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 
 from audit.models import AuditEvent, MachineAction
 from epicops.bulk import copy_rows, next_ids
-from interconnect.consumer import duplicates
+from interconnect.consumer import duplicates, oversize
 from interconnect.consumer.delivery import COLUMNS, Delivery, Status, unexpected
 from interconnect.dlq.signatures import file_failures, signature_of
 from interconnect.feed import feed_counts
@@ -41,6 +41,7 @@ def apply_batch(
         for some in ([delivery] for delivery in one_by_one(deliveries)) if one_by_one else [deliveries]:
             effects |= _apply(some)
         copy_rows(InboundMessage, COLUMNS, (delivery.row(batch_id) for delivery in deliveries))
+        oversize.keep(deliveries)
         copy_rows(MessageTokens, ("message_id", "tokens"), ((d.message_id, d.tokens) for d in deliveries))
         _bury([delivery for delivery in deliveries if delivery.error])
         _close_replays([delivery for delivery in deliveries if delivery.is_asked_for])

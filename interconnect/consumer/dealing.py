@@ -63,7 +63,8 @@ class Dealer:
         if claim.takeovers and Batch.objects.filter(pk=claim.id).exists():  # applied before; only not acknowledged
             self._queue.acknowledge(claim)
             return True
-        if claim.is_suspicious:  # a message that kills who reads it is found where all of them are taken one by one
+        # Nobody can read it; or it may kill who does, which is found where a claim's messages are taken one by one.
+        if claim.slices or claim.is_suspicious:
             self._alone = claim
             return True
         planned = lanes.plan(claim.messages, self._number)

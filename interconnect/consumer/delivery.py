@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import traceback
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,7 @@ class Delivery:
     is_release: bool = False  # delivered again because a pause is over, not because a person asked
     has_killed: bool = False  # it is the replay of a message at which workers died
     mode: str = ""  # of a replay: what newer messages mean to it, see lateness.py
+    slices: Callable[[], Iterable[bytes]] | None = None  # of all its bytes, where `raw` has only the first
     verdict: MessageRejected | None = None  # why it is dead whatever it says
     header: er7.Header = field(init=False)
     message: er7.Message | None = None  # where the bytes can be read
@@ -77,7 +79,7 @@ class Delivery:
         With events and an error it is both applied and, for the part that could not be used, a dead letter.
         """
         self.header = er7.peek_header(self.raw)
-        self.sha256 = hashlib.sha256(self.raw).digest()
+        self.sha256 = _sha256(self.slices() if self.slices else (self.raw,))
         self.verdict = verdict or self.verdict
         if self.verdict:
             self.die(self.verdict)
@@ -159,6 +161,13 @@ COLUMNS = (
     "duplicate_of_id",
     "pause_id",
 )
+
+
+def _sha256(parts: Iterable[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def unexpected(error: Exception, ordinal: int) -> MessageRejected:

@@ -8,7 +8,7 @@ commit is only acknowledged. docs/decisions has the reasons, docs/redis-keys.md 
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +18,8 @@ from epicops import keys
 from epicops.crypto import SealBroken, ring
 from epicops.redis_client import Redis
 from interconnect.consumer.pauses import Rule
+from interconnect.consumer.queue_scripts import ACKNOWLEDGE, CLAIM, DEPTH, LOOK
+from interconnect.hl7.er7 import MAX_BYTES
 
 # One claim's messages; a larger single message still comes alone. Full of small values they take some ten seconds on a
 # busy machine: an owner that reads for longer counts as hung, and systemd's watchdog ends it.
@@ -25,60 +27,9 @@ MAX_CLAIM_BYTES: Final = 4 * 1024 * 1024
 
 SUSPICIOUS: Final = 2  # takeovers of a claim; one is what any restart or outage causes
 
-# Counts pushes on the way (reconciliation.py): `left` is the length of the queue after the last look.
-# KEYS 1 queue 2 inflight 3 ctl 4 takeovers  ARGV 1 count 2 new batch id 3 owner's token 4 byte limit 5 run id
-# 6 the token's field in ctl: that of lane 0 claims from the queue itself
-# -> {} | {'PAUSED'} | {'FENCED'} | {'CHANGED'}
-#    | {how often it came back, pauses that hold, batch id, newest message, ..., oldest message}
-CLAIM: Final = """
-if redis.call('HGET', KEYS[3], ARGV[6]) ~= ARGV[3] then return {'FENCED'} end
-if string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= ARGV[5] then return {'CHANGED'} end
-local held = redis.call('HGET', KEYS[3], 'held') or ''
-local unfinished = redis.call('LINDEX', KEYS[2], 0)
-if unfinished then
-  local takeovers = redis.call('HINCRBY', KEYS[4], unfinished, 1)
-  return {takeovers, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
-end
-local waiting = redis.call('LLEN', KEYS[1])
-local is_queue = ARGV[6] == 'token'
-if is_queue then
-  for _, counted in ipairs(redis.call('HMGET', KEYS[3], 'left', 'pushed', 'vanished')) do
-    if counted and not string.match(counted, '^%d+$') then  -- somebody wrote into it: the account begins anew
-      redis.call('HDEL', KEYS[3], 'since', 'left', 'pushed', 'vanished')
-    end
-  end
-end
-local came = is_queue and waiting - tonumber(redis.call('HGET', KEYS[3], 'left') or 0)
-if is_queue and came ~= 0 then
-  redis.call('HSETNX', KEYS[3], 'since', ARGV[2])
-  redis.call('HINCRBY', KEYS[3], came > 0 and 'pushed' or 'vanished', math.abs(came))
-  redis.call('HSET', KEYS[3], 'left', waiting)
-end
-local paused = tonumber(redis.call('HGET', KEYS[3], 'paused'))
-if paused == 0 or paused and paused > tonumber(redis.call('TIME')[1]) then return {'PAUSED'} end
-local messages = redis.call('LRANGE', KEYS[1], -tonumber(ARGV[1]), -1)
-local first, bytes = #messages + 1, 0
-while first > 1 do
-  bytes = bytes + #messages[first - 1]
-  if bytes > tonumber(ARGV[4]) and first <= #messages then break end
-  first = first - 1
-end
-if first > #messages then return {} end
-redis.call('LTRIM', KEYS[1], 0, -(#messages - first + 2))
-if is_queue then redis.call('HSET', KEYS[3], 'left', waiting - (#messages - first + 1)) end
-redis.call('RPUSH', KEYS[2], ARGV[2])
-redis.call('RPUSH', KEYS[2], unpack(messages, first))
-return {0, held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
-"""
-
-# KEYS 1 inflight 2 takeovers 3 canary  ARGV 1 batch id  ->  1 acknowledged, 0 some other claim is in flight
-ACKNOWLEDGE: Final = """
-if redis.call('LINDEX', KEYS[1], 0) ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('HDEL', KEYS[2], ARGV[1])
-redis.call('DEL', KEYS[3])
-return 1
-"""
+# A message of more bytes is too large for anybody to read, sealed or not: it is kept without coming into memory whole.
+OVERSIZE: Final = MAX_BYTES + 1024
+SLICE_BYTES: Final = 1024 * 1024
 
 
 class Fenced(Exception):  # noqa: N818  named for the state
@@ -95,12 +46,16 @@ class Paused(Exception):  # noqa: N818  named for the state
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Messages taken together, oldest first; `takeovers` says how often they came back unfinished."""
+    """Messages taken together, oldest first; `takeovers` says how often they came back unfinished.
+
+    With `slices` it is the first of so many, of a message that is too large to be read.
+    """
 
     id: UUID
     messages: tuple[bytes, ...]
     takeovers: int = field(default=0, compare=False)
     held: tuple[Rule, ...] = field(default=(), compare=False)  # what was paused when it was claimed
+    slices: int = field(default=0, compare=False)
 
     @property
     def is_suspicious(self) -> bool:
@@ -128,17 +83,20 @@ class InboundQueue:
         """Return the unfinished claim if there is one, else up to `size` messages; None when the queue is empty."""
         reply: list[Any] = self.client.eval(
             CLAIM,
-            4,
+            5,
             self._list,
             keys.inflight(self.lane),
             keys.CONTROL,
             keys.TAKEOVERS,
+            keys.slices(self.lane),
             size,
             str(uuid7()),
             self.token,
             MAX_CLAIM_BYTES,
             self.run_id,
             self._token_field,
+            OVERSIZE,
+            SLICE_BYTES,
         )
         match reply:
             case []:
@@ -149,12 +107,13 @@ class InboundQueue:
                 raise ServerChanged
             case [b"PAUSED"]:
                 raise Paused
-        takeovers, held, batch, *newest_first = reply
+        takeovers, held, slices, batch, *newest_first = reply
         try:
             rules = tuple(Rule(*rule) for rule in json.loads(held or "[]"))
         except (ValueError, TypeError):  # somebody wrote into it; whoever takes the queue over says anew what is held
             raise Fenced from None
-        return Claim(UUID(batch.decode()), tuple(opened(raw) for raw in reversed(newest_first)), takeovers, rules)
+        messages = tuple(opened(raw) for raw in reversed(newest_first))
+        return Claim(UUID(batch.decode()), messages, takeovers, rules, slices)
 
     def wait(self, seconds: float) -> None:
         """Return as soon as there is a message, or after so long. The oldest is moved to where it is: none is taken."""
@@ -162,13 +121,24 @@ class InboundQueue:
 
     def peek(self, size: int) -> list[bytes]:
         """Return what `claim` would bring if nothing came between, oldest first, and leave it where it is."""
-        newest_first: list[Any] = self.client.lrange(self._list, -size, -1)
-        return [opened(raw) for raw in reversed(newest_first)]
+        return look(self.client, self._list, 0, size)
+
+    def slices(self, claim: Claim) -> Iterator[bytes]:
+        """Yield the bytes of a message that is too large to be read, in `claim.slices` parts."""
+        for number in range(claim.slices):
+            part: Any = self.client.lindex(keys.slices(self.lane), number)
+            yield part
 
     def acknowledge(self, claim: Claim) -> bool:
         """Forget a committed claim. False when it was no longer in flight, which is harmless."""
-        names = (keys.inflight(self.lane), keys.TAKEOVERS, keys.canary(self.lane))
-        return bool(self.client.eval(ACKNOWLEDGE, 3, *names, str(claim.id)))
+        names = (keys.inflight(self.lane), keys.TAKEOVERS, keys.canary(self.lane), keys.slices(self.lane))
+        return bool(self.client.eval(ACKNOWLEDGE, 4, *names, str(claim.id)))
+
+
+def look(client: Redis, messages: str, skip: int, count: int) -> list[bytes]:
+    """Return the messages on this list behind the oldest `skip`, oldest first, as many as one claim may have."""
+    found: list[Any] = client.eval(LOOK, 1, messages, skip, count, MAX_CLAIM_BYTES, OVERSIZE, SLICE_BYTES)
+    return [opened(raw) for raw in found]
 
 
 def first_fitting(sized: Iterable[tuple[int, int]]) -> list[int]:
@@ -188,17 +158,6 @@ def opened(raw: bytes) -> bytes:
         return ring().open(raw, "message")
     except SealBroken:
         return raw
-
-
-# KEYS 1 queue 2 inflight 3 ctl  ->  {waiting, in flight or dealt out to lanes}
-DEPTH: Final = """
-local claimed = math.max(redis.call('LLEN', KEYS[2]) - 1, 0)
-for lane = 1, tonumber(redis.call('HGET', KEYS[3], 'lanes')) or 1 do
-  local name = string.gsub(KEYS[2], 'inflight$', 'lane:' .. lane)
-  claimed = claimed + redis.call('LLEN', name) + math.max(redis.call('LLEN', name .. ':inflight') - 1, 0)
-end
-return {redis.call('LLEN', KEYS[1]), claimed}
-"""
 
 
 def depth(client: Redis) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from epicops import keys, systemd
 from epicops.meanwhile import meanwhile
 from epicops.redis_client import Redis
 from epicops.shutdown import StopFlag
-from interconnect.consumer import pausing
+from interconnect.consumer import oversize, pausing
 from interconnect.consumer.apply import apply_batch
 from interconnect.consumer.canary import Canary
 from interconnect.consumer.dealing import Dealer, resize
@@ -178,7 +178,10 @@ class Worker:
 
     def _take_through(self, guard: Guard, queue: InboundQueue, claim: Claim) -> None:
         codes = local_codes()
-        if canary := Canary.for_claim(self._client, claim, self.name, queue.lane):
+        canary = Canary.for_claim(self._client, claim, self.name, queue.lane)
+        if claim.slices:
+            deliveries = [oversize.refused(queue, claim)]
+        elif canary:
             deliveries = canary.readings(claim.messages, codes)
         else:
             deliveries = self._ahead.deliveries(claim.messages, codes)

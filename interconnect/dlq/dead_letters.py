@@ -13,7 +13,7 @@ from epicops.crypto import is_sealed, ring
 from epicops.redis_client import Redis
 from interconnect.consumer.canary import WORKER_CRASH
 from interconnect.consumer.delivery import Delivery
-from interconnect.consumer.queue import first_fitting
+from interconnect.consumer.queue import OVERSIZE, first_fitting
 from interconnect.dlq.second_look import IN_FORCE
 from interconnect.models import DeadLetter, ReplayMode, Revision
 
@@ -34,12 +34,15 @@ def push_outbox(client: Redis) -> int:
 
 
 def entry(letter: DeadLetter) -> dict[str, Any]:
-    """Return what other systems read on the list; `raw` is text where it is UTF-8, else `raw_base64`, `raw_sealed`."""
+    """Return what other systems read on the list; `raw` is text where it is UTF-8, else `raw_base64`, `raw_sealed`.
+
+    Of a message that is too large to be read it is left out.
+    """
     message = letter.message
     return {
         "v": 1,
         "id": letter.pk,
-        **_body(bytes(message.raw)),
+        **({} if "raw" in message.get_deferred_fields() else _body(bytes(message.raw))),
         "error": {
             "class": letter.error_class,
             "code": letter.error_code,
@@ -93,8 +96,11 @@ def _has_killed(letter: DeadLetter) -> bool:
 
 def _first(letters: QuerySet[DeadLetter], limit: int) -> list[DeadLetter]:
     """Return the first of these letters with their messages, as many as fit into memory."""
-    sized = list(letters.values_list("pk", Length("message__raw"))[:limit])
-    return list(letters.filter(pk__in=first_fitting(sized)).select_related("message")) if sized else []
+    sized = dict(letters.values_list("pk", Length("message__raw"))[:limit])
+    fitting = first_fitting(sized.items())
+    rows = letters.filter(pk__in=fitting).select_related("message")
+    is_oversize = any(sized[pk] > OVERSIZE for pk in fitting)  # and so comes alone
+    return list(rows.defer("message__raw") if is_oversize else rows)
 
 
 def as_last_edited(letters: Iterable[DeadLetter]) -> list[bytes]:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from epicops import keys
-from epicops.redis_client import queue_web_client
+from epicops.redis_client import Redis, queue_web_client
 from interconnect.consumer.lanes import current
-from interconnect.consumer.queue import opened
+from interconnect.consumer.queue import look, opened
 from interconnect.wire.inbox import InboxMessage
 
 SLICE: Final = 50
+AT_ONCE: Final = 5  # of the inbox; each may have 10 MiB
 MAX_MESSAGES: Final = 2000  # that a page looks at; a longer queue is a matter of minutes all the same
 MAX_BYTES: Final = 16 * 1024 * 1024
 
@@ -41,12 +42,16 @@ def _in_order() -> Iterator[tuple[str, bytes]]:
     for lane in range(number + 1 if number > 1 else 1):
         inflight: list[Any] = client.lrange(keys.inflight(lane), 1, -1)  # 0 is the batch id
         yield from (("in flight", opened(raw)) for raw in reversed(inflight))
-        dealt: list[Any] = client.lrange(keys.lane(lane), -MAX_MESSAGES, -1) if lane else []
-        yield from ((f"in lane {lane}", opened(raw)) for raw in reversed(dealt))
-    for start in range(0, MAX_MESSAGES, SLICE):
-        newest_first: list[Any] = client.lrange(keys.QUEUE, -start - SLICE, -start - 1)
-        yield from (("on the queue", opened(raw)) for raw in reversed(newest_first))
-        if len(newest_first) < SLICE:
-            break
-    for row in InboxMessage.objects.order_by("pk")[:MAX_MESSAGES].iterator(SLICE):
-        yield "in the inbox", bytes(row.raw)
+        if lane:
+            yield from ((f"in lane {lane}", raw) for raw in _listed(client, keys.lane(lane)))
+    yield from (("on the queue", raw) for raw in _listed(client, keys.QUEUE))
+    for row in InboxMessage.objects.order_by("pk")[:MAX_MESSAGES].iterator(AT_ONCE):
+        yield "in the inbox", opened(bytes(row.raw))
+
+
+def _listed(client: Redis, messages: str) -> Iterator[bytes]:
+    """Yield what is on this list, oldest first, without bringing much of it here at once."""
+    seen = 0
+    while seen < MAX_MESSAGES and (some := look(client, messages, seen, SLICE)):
+        yield from some
+        seen += len(some)

@@ -13,6 +13,7 @@ from interconnect.hl7.rejected import MessageRejected
 NULL: Final = '""'  # "delete the value on file", where an empty value means "no change" (section 2.5.3)
 MAX_BYTES: Final = 10 * 1024 * 1024
 MAX_SEGMENTS: Final = 10_000
+TOO_LARGE: Final = "too-large"
 
 HEADERS: Final = ("MSH", "FHS", "BHS")  # their field 1 is the field separator itself
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -147,7 +148,7 @@ def parse(raw: bytes, fallback: str | None = None) -> Message:
     message is rejected, with one it is marked `is_charset_guessed`.
     """
     if len(raw) > MAX_BYTES:
-        raise MessageRejected("too-large", f"The message has more than {MAX_BYTES:,} bytes")
+        raise too_large()
     body = normalize(raw)
     if not body.startswith(b"MSH"):
         raise _not_a_message(body)
@@ -162,6 +163,10 @@ def parse(raw: bytes, fallback: str | None = None) -> Message:
     field = text[3:4]
     encoding = encoding_of(field, lines[0][4:].split(field, 1)[0] if field else "", codec)
     return Message(lines, encoding, is_charset_guessed=is_guess)
+
+
+def too_large() -> MessageRejected:
+    return MessageRejected(TOO_LARGE, f"The message has more than {MAX_BYTES:,} bytes")
 
 
 def readable(raw: bytes) -> Message | None:

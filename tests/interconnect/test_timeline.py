@@ -14,10 +14,13 @@ from interconnect.consumer.queue import uuid7
 from interconnect.dlq.dead_letters import requested_replays
 from interconnect.finding.timeline import PAGE
 from interconnect.models import DeadLetter, InboundMessage
+from interconnect.wire import inbox
+from interconnect.wire.push import sealed
 from sessions_app.models import User
 from tests.builders import adt, merge, oru
 from tests.interconnect.test_admin import deliver, page, text
 from tests.operators import olu, staff
+from tests.sealing import RING
 from vitals.models import Bed, Patient, PatientIdentifier, Visit
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +124,16 @@ def test_what_no_worker_has_applied_yet_is_shown(operator: Client, place: str) -
     waiting = operator.get(url(okafor())).context["waiting"]
 
     assert [(message.ahead, header.message_type) for message, header in waiting] == [(0, "ORU^R01")]
+
+
+def test_what_waits_sealed_in_the_inbox_is_shown_too(operator: Client, settings: Any) -> None:
+    settings.EPICOPS_SEALING_KEYS = RING
+    deliver(adt("A01"))
+    inbox.keep(sealed([oru()]))
+
+    waiting = operator.get(url(okafor())).context["waiting"]
+
+    assert [(message.place, header.message_type) for message, header in waiting] == [("in the inbox", "ORU^R01")]
 
 
 def test_a_replay_is_one_entry_with_the_edit_and_the_original(operator: Client, person: User) -> None:
