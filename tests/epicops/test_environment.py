@@ -43,6 +43,20 @@ def test_a_wrong_value_is_one_line_that_names_its_variable(name: str, value: str
     assert "hunter2" not in ended.stderr
 
 
+@pytest.mark.parametrize("command", ["table_counts", "sweep_sessions --once"])
+def test_a_command_without_its_stores_says_so_in_one_line(command: str) -> None:
+    away = {"EPICOPS_DATABASE_URL": "postgresql://:hunter2@127.0.0.1:1/x", "EPICOPS_LOG_LEVEL": "CRITICAL"}
+    away["EPICOPS_REDIS_SESSIONS_URL"] = "redis://127.0.0.1:1"
+    run = [sys.executable, str(PROJECT / "manage.py"), *command.split()]
+
+    ended = subprocess.run(run, env=os.environ | away, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "PostgreSQL" in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
 def test_a_server_that_cannot_be_reached_is_named_with_its_address() -> None:
     with pytest.raises(RedisError) as refused:
         connect("redis://:hunter2@127.0.0.1:1", timeout=1).ping()

@@ -50,7 +50,10 @@ class Command(BaseCommand):
     def handle(self, *, once: bool, every: float, **_options: Any) -> None:
         refuse_another_user()
         if once:
-            sys.stdout.write(json.dumps(asdict(sweep())) + "\n")
+            try:
+                sys.stdout.write(json.dumps(asdict(sweep())) + "\n")
+            except SessionsUnavailable as error:
+                raise CommandError("neither Redis nor PostgreSQL answers") from error
             return
         with stop_on_signal() as stop:
             while not stop.requested:
