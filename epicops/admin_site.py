@@ -89,7 +89,7 @@ class QuickChangeList(ChangeList):
 
     @cached_property
     def quick_rows(self) -> SafeString:
-        return rows(self)
+        return rows(self, (header["text"] for header in self.headers))
 
     @cached_property
     def headers(self) -> list[dict[str, Any]]:
@@ -115,6 +115,9 @@ class IntroducedModelAdmin(admin.ModelAdmin[M]):
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, "intro": self.intro, **(extra_context or {})})
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return QuickChangeList
+
 
 class ReadOnlyModelAdmin(IntroducedModelAdmin[M]):
     """Rows that machines write: people look, and act only through named actions."""
@@ -134,9 +137,6 @@ class ReadOnlyModelAdmin(IntroducedModelAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return QuickChangeList
 
     def action_checkbox(self, obj: M) -> SafeString:
         """Return the stock checkbox without its form widget's templates, a quarter of a list's time."""

@@ -1,5 +1,6 @@
 """The console's rows and menu are the stock admin's: only quicker to make."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -39,14 +40,21 @@ def hospital(client: Client) -> None:
         "/admin/vitals/bed/?q=bed",
         "/admin/vitals/stay/",
         "/admin/vitals/observation/",
+        "/admin/vitals/unit/",
+        "/admin/sessions_app/user/?o=2.-6",
     ],
 )
-def test_a_list_has_the_rows_of_the_stock_tag(hospital: None, client: Client, address: str) -> None:
+def test_a_list_has_the_rows_of_the_stock_tag_with_the_names_of_their_columns(
+    hospital: None, client: Client, address: str
+) -> None:
     changes = client.get(address).context["cl"]
 
     stock = ["".join(items_for_result(changes, record, None)) for record in changes.result_list]
     assert len(stock) > 0
-    assert changes.quick_rows == "\n".join(f"<tr>{row}</tr>" for row in stock)
+    assert re.sub(' data-label="[^"]+"', "", changes.quick_rows) == "\n".join(f"<tr>{row}</tr>" for row in stock)
+    assert changes.quick_rows.count("<td") == changes.quick_rows.count("data-label") + changes.quick_rows.count(
+        "-checkbox"
+    )
 
 
 def test_a_row_in_a_pop_up_can_be_chosen(hospital: None, client: Client) -> None:
