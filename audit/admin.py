@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -41,7 +41,7 @@ class AuditEventAdmin(ReadOnlyModelAdmin[AuditEvent]):
 
 
 class AuditedModelAdmin(IntroducedModelAdmin[M]):
-    """An editable page. Additions and changes become audit events with the names of the fields, not their values."""
+    """An editable page. What is done there becomes audit events with the names of the fields, not their values."""
 
     def log_addition(self, request: HttpRequest, obj: M, message: Any) -> LogEntry:
         self._record(request, AuditEvent.Action.CREATE, "add", obj, message)
@@ -50,6 +50,11 @@ class AuditedModelAdmin(IntroducedModelAdmin[M]):
     def log_change(self, request: HttpRequest, obj: M, message: Any) -> LogEntry:
         self._record(request, AuditEvent.Action.UPDATE, "change", obj, message)
         return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[M]) -> list[LogEntry]:
+        for obj in queryset:
+            self._record(request, AuditEvent.Action.DELETE, "delete", obj, "")
+        return super().log_deletions(request, queryset)
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False  # clinical rows and the audit trail refer to it

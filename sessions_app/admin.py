@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -47,6 +49,7 @@ for device in (StaticDevice, TOTPDevice):
 class UserAdmin(AuditedModelAdmin[User], DjangoUserAdmin[User]):
     """People are deactivated, never deleted: what they did names them. Their live sessions follow what is changed."""
 
+    intro = "Everybody who signs in anywhere. A role opens a portal; staff status and rights open these pages."
     list_display = ("username", "role", "department", "is_active", "is_staff", "last_login")
     list_filter = ("role", "is_active", "is_staff", "groups")
     fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Work", {"fields": ("role", "department")}))
@@ -64,6 +67,17 @@ class UserAdmin(AuditedModelAdmin[User], DjangoUserAdmin[User]):
         for person in people:
             remove(request, person)
         self.message_user(request, f"{len(people)} switched off.", messages.SUCCESS)
+
+
+admin.site.unregister(Group)  # the stock page tells the audit nothing
+
+
+@admin.register(Group)
+class GroupAdmin(AuditedModelAdmin[Group], DjangoGroupAdmin):
+    intro = "Rights that people have together. A person's own are on their page."
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.has_perm("auth.delete_group")
 
 
 @admin.register(SessionRecord)

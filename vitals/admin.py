@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -15,7 +14,6 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from audit.admin import AuditedModelAdmin, record
-from audit.models import AuditEvent
 from epicops.admin_site import ReadOnlyModelAdmin, operator, timestamp
 from vitals import admin_comparison, admin_portals, cache  # noqa: F401  the first two register their pages
 from vitals.assignments import write_through
@@ -151,11 +149,6 @@ class CodeMappingAdmin(AuditedModelAdmin[CodeMapping]):
 
     def has_delete_permission(self, request: HttpRequest, obj: CodeMapping | None = None) -> bool:
         return request.user.has_perm("vitals.delete_codemapping")  # nothing refers to it
-
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[CodeMapping]) -> list[LogEntry]:
-        for mapping in queryset:
-            self._record(request, AuditEvent.Action.DELETE, "delete", mapping, "")
-        return super().log_deletions(request, queryset)
 
 
 @admin.register(UnmappedCode)

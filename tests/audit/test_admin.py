@@ -1,6 +1,7 @@
 """The audit trail in the admin, and that what operators change is in it."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -45,6 +46,23 @@ def test_the_trail_needs_its_permission(client: Client) -> None:
     client.force_login(staff("mo"))
 
     assert client.get(EVENTS).status_code == 403
+
+
+def test_what_is_done_to_a_group_s_rights_is_audited(client: Client) -> None:
+    client.force_login(root())
+
+    client.post(reverse("admin:auth_group_add"), {"name": "Night shift"})
+    group = Group.objects.get(name="Night shift")
+    client.post(reverse("admin:auth_group_change", args=[group.pk]), {"name": "Night shift", "permissions": [1]})
+    client.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"})
+
+    assert not Group.objects.filter(pk=group.pk).exists()
+    events = AuditEvent.objects.filter(object_type="group", object_id=group.pk).order_by("pk")
+    assert [(event.code, event.detail) for event in events] == [
+        ("group.add", {"fields": []}),
+        ("group.change", {"fields": ["Permissions"]}),
+        ("group.delete", {"fields": [""]}),
+    ]
 
 
 def test_giving_somebody_access_to_a_ward_is_audited_by_field_not_value(client: Client) -> None:
