@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import floatformat
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit.admin import AuditedModelAdmin, record
@@ -57,8 +58,9 @@ class StateFilter(NamedDefaultFilter):
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyModelAdmin[Alert]):
     intro = "What deserves attention now, or did. Acknowledge one so that others know that somebody is on it."
-    list_display = ("state", "rule", "label", "measured", "began", "ended", "acknowledged_by")
+    list_display = ("state", "about", "label", "measured", "began", "ended", "acknowledged_by")
     list_display_links = None
+    view_on_site = False
     list_filter = (StateFilter, "rule__severity")
     list_select_related = ("rule", "acknowledged_by")
     actions = ("acknowledge",)
@@ -81,6 +83,10 @@ class AlertAdmin(ReadOnlyModelAdmin[Alert]):
         if alert.acknowledged_by_id:
             return badge("assigned", "Acknowledged")
         return badge("down" if alert.rule.severity == AlertRule.Severity.CRITICAL else "open", alert.rule.severity)
+
+    @admin.display
+    def about(self, alert: Alert) -> SafeString:
+        return format_html('<a href="{}">{}</a>', alert.get_absolute_url(), alert.rule)
 
     @admin.display(description="value")
     def measured(self, alert: Alert) -> str:

@@ -1,8 +1,19 @@
 """What the monitor remembers: how things were, minute by minute, and what it told people about."""
 
+from typing import Final
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
+
+PAGES: Final = {  # of the operators' pages, by the beginning of a metric's name
+    "epicops_feed_": "interconnect_feed_changelist",
+    "epicops_dead_letters_": "interconnect_failuregroup_changelist",
+    "epicops_messages_": "interconnect_failuregroup_changelist",
+    "epicops_queue_": "interconnect_batch_flow",
+    "epicops_sessions_": "sessions_app_sessionrecord_changelist",
+}
 
 
 class Sample(models.Model):
@@ -109,3 +120,10 @@ class Alert(models.Model):
     def __str__(self) -> str:
         is_told_by_rule = not self.label or self.label == self.rule.label
         return str(self.rule) if is_told_by_rule else f"{self.rule}: {self.label}"
+
+    def get_absolute_url(self) -> str:
+        """Return the page on which somebody sees what it is about; the alerts where there is none."""
+        if self.rule.metric.startswith("epicops_redis_"):
+            return reverse("redis_server", args=[self.label])
+        names = (name for prefix, name in PAGES.items() if self.rule.metric.startswith(prefix))
+        return reverse(f"admin:{next(names, 'monitoring_alert_changelist')}")

@@ -230,6 +230,18 @@ def test_an_alert_is_acknowledged_by_name_and_stays_at_the_top(client: Client) -
     assert AuditEvent.objects.get(code="alert.acknowledge").actor == "olu"
 
 
+@pytest.mark.parametrize(
+    ("metric", "label", "page"),
+    [
+        ("epicops_queue_depth", "inbox", reverse("admin:interconnect_batch_flow")),
+        ("epicops_redis_memory_ratio", "queue", reverse("redis_server", args=["queue"])),
+        ("epicops_up", "worker", reverse("admin:monitoring_alert_changelist")),
+    ],
+)
+def test_an_alert_leads_to_the_page_of_what_it_is_about(metric: str, label: str, page: str) -> None:
+    assert Alert(rule=AlertRule(metric=metric), label=label).get_absolute_url() == page
+
+
 def test_acknowledging_needs_its_permission(client: Client) -> None:
     seen((0, DOWN), (60, DOWN))
     client.force_login(staff("mo", "view_alert"))
