@@ -90,7 +90,21 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     search_fields = ("handle__exact",)
     search_help_text = "A session's handle, as in the audit trail: why did it end?"
     actions = ("end_selected",)
-    exclude = ("sealed_id", "data", "key_hash")
+    fields = (
+        *(
+            "handle",
+            "person",
+            "role",
+            "department",
+            "portal",
+            "locked",
+            "bg_until",
+            "bg_ref",
+            "idle_limit",
+            "locks_after",
+        ),
+        *("started_at", "last_activity", "deadline", "ended_at", "end_reason", "ended_by"),
+    )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.end_everybody)
@@ -151,6 +165,14 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
     def person(self, record: SessionRecord) -> str:
         return getattr(record, "username", None) or "-"
 
+    @admin.display
+    def idle_limit(self, record: SessionRecord) -> str:
+        return minutes(record.idle)
+
+    @admin.display
+    def locks_after(self, record: SessionRecord) -> str:
+        return minutes(record.lock)
+
     @admin.display(description="last activity")
     def active(self, record: SessionRecord) -> SafeString | str:
         return timestamp(record.last_activity)
@@ -164,13 +186,18 @@ class SessionAdmin(ReadOnlyModelAdmin[SessionRecord]):
         return timestamp(record.ended_at)
 
 
+def minutes(milliseconds: int) -> str:
+    """Say how long nobody has to do anything for it."""
+    return f"{milliseconds / 60_000:g} minutes without activity" if milliseconds else "never"
+
+
 @admin.register(BreakGlass)
 class BreakGlassAdmin(ReadOnlyModelAdmin[BreakGlass]):
     """Emergency accesses: who went beyond their own wards, why, and until when."""
 
     intro = "Who opened wards that were not their own, and why. What was seen with it is in the audit trail."
     ordering = ("-pk",)
-    list_display = ("began", "user", "reason", "explanation", "ends", "closed", "closed_by")
+    list_display = ("began", "user", "reason", "explanation", "ends", "closed", "how")
     list_filter = (OpenFilter, "reason")
     list_select_related = ("user",)
     actions = ("close_selected",)
@@ -195,3 +222,7 @@ class BreakGlassAdmin(ReadOnlyModelAdmin[BreakGlass]):
     @admin.display(description="closed")
     def closed(self, access: BreakGlass) -> SafeString | str:
         return timestamp(access.closed_at)
+
+    @admin.display(description="why")
+    def how(self, access: BreakGlass) -> str:
+        return access.get_closed_by_display()

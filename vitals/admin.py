@@ -93,7 +93,7 @@ class PatientAdmin(ReadOnlyModelAdmin[Patient]):
 class StayAdmin(ReadOnlyModelAdmin[Stay]):
     ordering = ("-id",)
     intro = "Who was in which bed, derived from the movements of each visit."
-    list_display = ("bed", "visit_number", "from_time", "to_time", "is_inferred", "is_disputed")
+    list_display = ("bed", "visit_number", "from_time", "to_time", "remarks")
     list_filter = ("bed__unit", "is_inferred", "is_disputed")
     list_select_related = ("bed",)
 
@@ -105,9 +105,14 @@ class StayAdmin(ReadOnlyModelAdmin[Stay]):
     def from_time(self, stay: Stay) -> SafeString | str:
         return timestamp(stay.from_at)
 
-    @admin.display(description="to")
+    @admin.display(description="until")
     def to_time(self, stay: Stay) -> SafeString | str:
-        return timestamp(stay.to_at)
+        return timestamp(stay.to_at) if stay.to_at else "now there"
+
+    @admin.display
+    def remarks(self, stay: Stay) -> str:
+        """Say what is doubtful, in the words of a patient's timeline."""
+        return stay.doubts
 
 
 @admin.register(Observation)

@@ -154,7 +154,13 @@ class Stay(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"Visit {self.visit_id} in {self.bed_id}"
+        return f"Stay of visit {self.visit_id}"
+
+    @property
+    def doubts(self) -> str:
+        """What the messages leave open about it; empty if nothing."""
+        doubts = {"no message said that it began then": self.is_inferred, "PV1-6 named another bed": self.is_disputed}
+        return ", ".join(words for words, is_so in doubts.items() if is_so)
 
 
 class ShownObservations(models.Manager["Observation"]):

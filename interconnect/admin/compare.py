@@ -24,7 +24,7 @@ def compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
         record_reading(request, "message.view", message.pk, message.patient_id)
     context = {
         **admin.site.each_context(request),
-        **differences(bytes(earlier.raw), bytes(later.raw)),
+        **differences(earlier, later),
         "title": f"{earlier} beside {later}",
         "opts": InboundMessage._meta,
         "pair": pair,
@@ -34,11 +34,13 @@ def compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
     return TemplateResponse(request, "admin/interconnect/inboundmessage/compare.html", context)
 
 
-def differences(before: bytes, after: bytes) -> dict[str, bool | str | list[Change]]:
+def differences(earlier: InboundMessage, later: InboundMessage) -> dict[str, bool | str | list[Change]]:
     """Return the fields that differ, or why that cannot be said."""
+    before, after = bytes(earlier.raw), bytes(later.raw)
     if any(len(raw.splitlines()) > MAX_SEGMENTS for raw in (before, after)):
         return {"problem": f"One of them has more than {MAX_SEGMENTS:,} segments."}
     try:
-        return {"changes": changes(before, after), "is_identical": before == after}
+        alone = f"only in #{earlier.pk}", f"only in #{later.pk}"
+        return {"changes": changes(before, after, alone), "is_identical": before == after}
     except ValueError as error:
         return {"problem": f"{error}."}

@@ -15,7 +15,7 @@ from interconnect.hl7.field_names import field_name
 class Change(NamedTuple):
     """One field before and after, printable; of a segment that was added or removed every field that is not empty."""
 
-    segment: str  # such as "OBX[3], added"
+    segment: str  # such as "OBX[3]", or "OBX[3], added"
     path: str
     name: str
     before: str
@@ -40,11 +40,11 @@ class Line(NamedTuple):
 Pair = tuple[Line | None, Line | None]
 
 
-def changes(before: bytes, after: bytes) -> list[Change]:
-    """Return the fields that differ, in the order of the message."""
+def changes(before: bytes, after: bytes, alone: tuple[str, str] = ("removed", "added")) -> list[Change]:
+    """Return the fields that differ, in the order of the message; `alone` is said of segments only one of them has."""
     old, new = as_text(before), as_text(after)
     separator = new[3:4].strip("\n") or "|"
-    return [change for pair in _aligned(_lines(old), _lines(new)) for change in _fields(*pair, separator)]
+    return [change for pair in _aligned(_lines(old), _lines(new)) for change in _fields(*pair, separator, alone)]
 
 
 def is_about_identity(edit: Iterable[Change]) -> bool:
@@ -82,11 +82,11 @@ def _blocks(
         yield kind == "equal", old[i:i_end], new[j:j_end]
 
 
-def _fields(was: Line | None, becomes: Line | None, separator: str) -> Iterator[Change]:
+def _fields(was: Line | None, becomes: Line | None, separator: str, alone: tuple[str, str]) -> Iterator[Change]:
     line = becomes or was
     if line is None:
         return
-    segment = line.label if was and becomes else f"{line.label}, {'added' if becomes else 'removed'}"
+    segment = line.label if was and becomes else f"{line.label}, {alone[bool(becomes)]}"
     shift = int(line.name in HEADERS)  # their field 1 is the separator itself
     old, new = (one.text.split(separator) if one else [] for one in (was, becomes))
     for position, (before, after) in enumerate(zip_longest(old, new, fillvalue="")):
