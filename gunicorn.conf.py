@@ -22,11 +22,16 @@ control_socket_disable = True
 
 
 def post_worker_init(_worker: object) -> None:
-    """Let no request pay for knowing whether Redis may be believed; keep copies of what the cache holds, and count."""
+    """Let no request pay for knowing whether Redis may be believed; keep copies of what the cache holds, and count.
+
+    What gunicorn says of requests is logged as all else: it quotes their queries, and exceptions.
+    """
+    from epicops.logs import take_over  # noqa: PLC0415
     from sessions_app.trust import watch  # noqa: PLC0415  Django is set up by now
     from vitals.counts import publish_always  # noqa: PLC0415
     from vitals.local_copy import keep_copies  # noqa: PLC0415
 
+    take_over("gunicorn.error")
     watch()
     keep_copies()
     publish_always()

@@ -1,12 +1,17 @@
 """JSON logs, one event one line. Nothing in them identifies a patient."""
 
 import logging.config
+import sys
+import threading
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
+
+logger = logging.getLogger(__name__)
 
 
 def without_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -50,3 +55,27 @@ def logging_config(level: int) -> None:
             "loggers": {"hl7": {"level": "CRITICAL"}, "axes": {"level": "ERROR"}},
         },
     )
+
+
+def log_uncaught() -> None:
+    """Log what ends a process or a thread without what it says. Whom it ends at a terminal sees all of it."""
+    if sys.stderr and not sys.stderr.isatty():
+        sys.excepthook = _log_uncaught
+        threading.excepthook = lambda ended: _log_uncaught(ended.exc_type, ended.exc_value, ended.exc_traceback)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if not issubclass(kind, (SystemExit, KeyboardInterrupt)):
+        logger.critical("uncaught exception", exc_info=(kind, error or kind(), trace))
+
+
+def take_over(name: str) -> None:
+    """Let a logger that has handlers of its own write as all others do; of what was asked for only the path."""
+    taken = logging.getLogger(name)
+    taken.handlers, taken.propagate = [], True
+    taken.addFilter(_without_query)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    record.msg, record.args = record.getMessage().partition("?")[0], ()
+    return True

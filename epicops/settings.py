@@ -24,7 +24,7 @@ from epicops.environment import (
     times_of_day,
     web_address,
 )
-from epicops.logs import logging_config
+from epicops.logs import log_uncaught, logging_config
 from epicops.mail import mail_settings
 
 django_stubs_ext.monkeypatch()  # lets class bases name their model: ModelAdmin[Unit]
@@ -218,3 +218,4 @@ EPICOPS_PATIENT_AUTHORITIES: list[str] = env.list("PATIENT_AUTHORITIES", [])  # 
 
 LOGGING_CONFIG = None
 logging_config(level=env.log_level("LOG_LEVEL", logging.INFO))
+log_uncaught()

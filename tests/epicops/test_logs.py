@@ -4,13 +4,16 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 
 import pytest
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from structlog.contextvars import bound_contextvars
 
-from epicops.logs import logging_config
+from epicops.logs import logging_config, take_over
 from epicops.middleware import RequestIdMiddleware
 from interconnect.consumer.delivery import Delivery, unexpected
 
@@ -54,6 +57,38 @@ def test_an_exception_is_named_but_not_quoted(logged: io.StringIO) -> None:
 
     assert "ValueError" in logged.getvalue()
     assert "okafor" not in logged.getvalue()
+
+
+@pytest.mark.parametrize("where", ["{}()", "import threading; t = threading.Thread(target={}); t.start(); t.join()"])
+def test_what_ends_a_command_or_a_thread_of_it_is_named_but_not_quoted(where: str) -> None:
+    fails = where.format("(lambda: int('OKA' + 'FOR'))")
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", fails],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    (line,) = ended.stderr.splitlines()
+    assert json.loads(line)["exception"][0]["exc_type"] == "ValueError"
+    assert "OKAFOR" not in line
+
+
+def test_what_gunicorn_says_of_a_request_has_neither_its_query_nor_what_failed(logged: io.StringIO) -> None:
+    gunicorn = logging.getLogger("gunicorn.error")
+    gunicorn.addHandler(logging.StreamHandler())
+    gunicorn.propagate = False
+    take_over("gunicorn.error")
+    try:
+        int("OKAFOR")
+    except ValueError:
+        gunicorn.exception("Error handling request %s %s", "GET", "/hyperspace/?q=OKAFOR")
+
+    line = json.loads(logged.getvalue())
+    assert line["event"] == "Error handling request GET /hyperspace/"
+    assert "OKAFOR" not in str(line)
+    assert not gunicorn.handlers
 
 
 def test_a_request_and_what_it_logs_have_one_id(logged: io.StringIO) -> None:
