@@ -1,5 +1,7 @@
 """How gunicorn serves epicops; the address comes from the command line (--bind)."""
 
+from typing import Any
+
 wsgi_app = "epicops.wsgi:application"
 worker_class = "gthread"
 workers = 2
@@ -21,16 +23,20 @@ access_log_format = (
 control_socket_disable = True
 
 
-def post_worker_init(_worker: object) -> None:
+def post_worker_init(worker: Any) -> None:
     """Let no request pay for knowing whether Redis may be believed; keep copies of what the cache holds, and count.
 
-    What gunicorn says of requests is logged as all else: it quotes their queries, and exceptions.
+    What gunicorn says of requests is logged as all else: it quotes their queries, and exceptions. With another role's
+    Redis user nothing starts; one whose rights are taken away later serves everybody from PostgreSQL.
     """
     from epicops.logs import take_over  # noqa: PLC0415
+    from sessions_app.permission import refuse_another_user  # noqa: PLC0415
     from sessions_app.trust import watch  # noqa: PLC0415  Django is set up by now
     from vitals.counts import publish_always  # noqa: PLC0415
     from vitals.local_copy import keep_copies  # noqa: PLC0415
 
+    if worker.age <= worker.cfg.workers:  # of those that the start makes
+        refuse_another_user()
     take_over("gunicorn.error")
     watch()
     keep_copies()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -42,12 +43,12 @@ class Breaker:
             self._open_until = self._clock() + OPEN_SECONDS
         try:
             yield
-        except ConnectionInterrupted as error:  # django-redis wraps what happened
-            if isinstance(error.__cause__, TRANSPORT):
-                self._fail(error.__cause__)
-            raise
-        except TRANSPORT as error:
-            self._fail(error)
+        except (ConnectionInterrupted, *TRANSPORT, ResponseError) as error:
+            what = error.__cause__ if isinstance(error, ConnectionInterrupted) else error  # django-redis wraps it
+            if isinstance(what, TRANSPORT):
+                self._fail(what)
+            else:
+                self._recover()  # an error is an answer, too
             raise
         else:
             self._recover()

@@ -20,6 +20,7 @@ from redis.exceptions import AskError, MovedError, RedisClusterException, RedisE
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from epicops.redis_pool import Pool
 from epicops.redis_slots import EVERYWHERE, Command, merged, parts_of, slot_of, slot_of_key
 
 TRANSPORT: Final = (RedisConnectionError, RedisTimeoutError)
@@ -52,7 +53,9 @@ class Cluster(Redis):
         super().__init__(connection_pool=ConnectionPool(**options))  # for its encoder; it never connects
         self._nodes, self._retries, self._home = nodes, retries, slot_of_key(home)
         self._strategy = LoadBalancingStrategy.ROUND_ROBIN_REPLICAS if replicas else None
-        self._options = options | ({"redis_connect_func": _read_only} if replicas else {})
+        self._options = options | {"connection_pool_class": Pool}
+        if replicas:
+            self._options["redis_connect_func"] = _read_only
         self._importing: dict[str, ClusterNode] = {}
         self._known: NodesManager | None = None
         self._lock = threading.Lock()

@@ -1,19 +1,23 @@
 """Each user's rights, on Debian's Redis 7.0 and on Valkey: what it may do, what it may not, and the product as them."""
 
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from epicops import acl, keys
+from epicops.embedded.programs import web
 from epicops.embedded.stack import free_port
 from epicops.redis_client import connect, sessions_client, sessions_store_client
 from interconnect.models import InboundMessage
 from monitoring.health import servers
 from monitoring.preflight import of_persistence
 from sessions_app.backend import SessionStore
+from sessions_app.permission import refuse_another_user
 from sessions_app.trust import trust
 from tests.builders import adt, oru
 from tests.processes import ManageProcess
@@ -231,6 +235,16 @@ def test_a_sweeper_with_the_workers_user_does_not_start(
     assert "This Redis user may not use sessions" in sweeper.stderr
 
 
+@pytest.mark.slow
+def test_pages_with_the_workers_user_do_not_start(guarded: RedisServer, process_environment: dict[str, str]) -> None:
+    environment = process_environment | {"EPICOPS_REDIS_SESSIONS_URL": url_of(guarded, "worker")}
+
+    ended = subprocess.run(web(free_port()), env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode != 0
+    assert "This Redis user may not use sessions" in ended.stderr
+
+
 @pytest.fixture
 def sessions_as_worker(guarded: RedisServer, settings: Any) -> Iterator[None]:
     """Let this process use the sessions' server as the worker's user."""
@@ -254,6 +268,16 @@ def test_a_process_with_another_user_is_not_ready_and_says_so(caplog: pytest.Log
     SessionStore().create()  # in PostgreSQL
 
     assert "this process' redis user may not use sessions" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wrong_password_is_no_outage_to_start_in(
+    sessions_as_worker: None, guarded: RedisServer, settings: Any
+) -> None:
+    settings.EPICOPS_REDIS_SESSIONS_URL = url_of(guarded, "web").replace(PASSWORDS["web"], "wrong")
+
+    with pytest.raises(ImproperlyConfigured):
+        refuse_another_user()
 
 
 def test_a_new_password_is_added_before_the_old_one_is_removed(guarded: RedisServer) -> None:

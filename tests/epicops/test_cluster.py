@@ -17,6 +17,8 @@ from epicops import keys
 from epicops.embedded.cluster import Cluster, ClusterNode, command
 from epicops.embedded.stack import free_port
 from epicops.redis_client import Redis, connect, queue_client
+from epicops.redis_pool import Pool
+from epicops.redis_shards import shards
 from epicops.redis_slots import slot_of_key
 from interconnect.models import InboundMessage
 from interconnect.wire.push import push
@@ -107,6 +109,10 @@ def test_one_pipeline_reaches_every_shard(client: Redis) -> None:
     assert client.mget(names) == [str(number).encode() for number in range(50)]
     assert sorted(client.scan_iter()) == sorted(name.encode() for name in names)
     assert client.delete(*names) == 50
+
+
+def test_connections_to_every_node_are_lent_without_redis_pys_metrics(client: Redis) -> None:
+    assert {type(shard.connection_pool) for shard in shards(client)} == {Pool}
 
 
 def test_the_helpers_of_the_queue_share_its_slot() -> None:

@@ -9,27 +9,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
-from redis.exceptions import NoPermissionError
 
-from epicops import keys
 from epicops.arguments import not_negative
 from epicops.shutdown import stop_on_signal
+from sessions_app.permission import refuse_another_user
 from sessions_app.sweeper import sweep
-from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable, trust
+from sessions_app.trust import DATABASE, OUTAGE, SessionsUnavailable
 
 logger = logging.getLogger(__name__)
 
 SLICE = 0.5  # seconds; the longest a waiting sweeper takes to notice SIGTERM
-
-
-def refuse_another_user() -> None:
-    """Raise CommandError for a Redis user without access to sessions: each pass would send everybody to PostgreSQL."""
-    try:
-        trust.client.exists(keys.session(""))
-    except NoPermissionError:
-        raise CommandError("This Redis user may not use sessions; run it with the one of the web processes.") from None
-    except OUTAGE:
-        return  # what an outage is for
 
 
 def attempt() -> None:
