@@ -31,7 +31,7 @@ class Site:
     tls: ssl.SSLContext
     gunicorn: "subprocess.Popen[bytes]"
 
-    def get(self, path: str = "/healthz", method: str = "GET", timeout: float = 10) -> int:
+    def get(self, path: str = "/healthz", method: str = "GET", timeout: float = 60) -> int:
         """Return the status of a page, or 0 for none within so many seconds."""
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=self.tls)
         try:

@@ -214,7 +214,7 @@ def test_a_killed_primary_stops_writes_for_less_than_five_seconds(cluster: Clust
     gap = until(is_written)
 
     assert gap < GAP
-    assert slowest < 0.5  # the other shards do not wait
+    assert slowest < gap / 2  # the other shards do not wait
 
 
 @pytest.mark.django_db
@@ -233,8 +233,10 @@ def test_people_whose_sessions_are_elsewhere_hardly_notice_a_killed_primary(clus
             slowest = max(slowest, time.monotonic() - started)
         return trust.is_redis()
 
-    assert until(is_over) < GAP
-    assert slowest < 0.5
+    gap = until(is_over)
+
+    assert gap < GAP
+    assert slowest < gap / 2
 
 
 def test_a_push_that_is_sent_elsewhere_does_not_count_as_confirmed(cluster: Cluster, client: Redis) -> None:
