@@ -1,5 +1,6 @@
 """People, wards, beds and patients, for tests that need some and not how they came about."""
 
+import time
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -21,6 +22,12 @@ def a_second_later() -> None:
     """Have polls look up again who is where and who may see it."""
     house.forget()
     grants.forget()
+
+
+def within_a_minute() -> None:
+    """Leave the end of a minute: then polls that show times are answered in full once."""
+    if (second := time.time() % 60) > 55:
+        time.sleep(60 - second)
 
 
 def unit(code: str = "A", *staff: User) -> Unit:

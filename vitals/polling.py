@@ -1,5 +1,6 @@
 """Polls: one page view that goes on, so that it is answered by 304 and audited once."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,11 @@ def entity_tag(request: HttpRequest, subject: str, content: object) -> str:
     """Return the ETag of `content`. It proves that this session was answered about `subject`: who, and where."""
     version = _hmac(repr(content))
     return f'"{version}.{_seal(request, subject, version)}"'
+
+
+def this_minute() -> int:
+    """Return what makes an ETag another each minute: of a page that says more than its other content covers."""
+    return int(time.time()) // 60
 
 
 def held_tag(request: HttpRequest) -> str:

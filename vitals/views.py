@@ -18,7 +18,7 @@ from vitals.board import Board
 from vitals.fragments import new_row_html, row_html
 from vitals.grants import units_of
 from vitals.models import Movement
-from vitals.polling import answer_poll, entity_tag, held_tag
+from vitals.polling import answer_poll, entity_tag, held_tag, this_minute
 from vitals.trend import read_history, read_series
 
 MOVEMENTS_SHOWN = 10
@@ -87,7 +87,7 @@ def bed_unattended(request: PortalRequest, key: str) -> HttpResponseBase:
 @portal_required(HYPERSPACE, by_session=True)
 @require_safe
 def bed_cells(request: PortalRequest, key: str) -> HttpResponse:
-    """Answer with what changes on a bed's page; 304, without reading the history, while patient and vitals stay."""
+    """Answer with what changes on a bed's page; 304 while patient and vitals stay, for a minute without the history."""
     shown = open_bed(request, key, is_poll=True)
     context = bed_context(request, shown)
     if held_tag(request) != context["etag"]:
@@ -123,7 +123,7 @@ def board_context(request: HttpRequest, shown: Board) -> dict[str, Any]:
 
 
 def bed_context(request: HttpRequest, shown: OpenBed) -> dict[str, Any]:
-    content = (shown.row.version, shown.held_at)
+    content = (shown.row.version, shown.held_at, this_minute())  # of its history only the newest is in the row
     return {
         "row": shown.row,
         "held_at": shown.held_at,

@@ -13,7 +13,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import now
 from django.views.decorators.http import require_GET
 
 from epicops.admin_site import M, QuickChangeList
@@ -22,7 +21,7 @@ from interconnect.admin.export import export
 from interconnect.admin.patients import add_patient_hints, reveal
 from interconnect.admin.search import SearchedAdmin
 from interconnect.models import InboundMessage
-from vitals.polling import entity_tag, held_tag
+from vitals.polling import entity_tag, held_tag, this_minute
 
 ACTIONS: Final[tuple[str, ...]] = ("reveal_selected", "compare_selected", "export_csv", "export_json", "export_hl7")
 
@@ -53,8 +52,7 @@ class MessageListAdmin(SearchedAdmin[M]):
             return page
         changes: ChangeList = (page.context_data or {})["cl"]
         rows = [self.version_of(row) for row in changes.result_list]
-        minute = now().timestamp() // 60  # rows may say how long ago something was
-        tag = entity_tag(request, self.opts.label, (rows, changes.result_count, minute))
+        tag = entity_tag(request, self.opts.label, (rows, changes.result_count, this_minute()))  # "3 minutes ago"
         if held_tag(request) == tag:
             return HttpResponseNotModified()  # the page is not rendered, and asks for no more
         page.template_name = "admin/interconnect/followed.html"

@@ -23,6 +23,7 @@
   let isPaused = false;
   let pausedAt = 0;
   let timer = null;
+  let isAsking = false;
 
   const now = () => Date.now() + clockOffset;
   const clock = (ms, options) =>
@@ -119,6 +120,8 @@
     STORES[response.headers.get("Epicops-Unavailable")] || `the server answers with error ${response.status}`;
 
   async function poll() {
+    if (isAsking) return; // its answer has the next one asked
+    isAsking = true;
     try {
       const response = await fetch(live.dataset.cells, {
         headers: { "If-None-Match": live.dataset.etag },
@@ -132,6 +135,8 @@
       else missed(refusal(response));
     } catch (error) {
       missed(error.name === "TimeoutError" ? "the server does not answer in time" : "the server cannot be reached");
+    } finally {
+      isAsking = false;
     }
     schedule();
   }

@@ -92,7 +92,7 @@ def test_a_bed_page_keeps_current_too(amara: Page, visit: Visit, complaints: lis
     assert complaints == []
 
 
-def test_an_answer_that_was_under_way_ends_no_pause(amara: Page) -> None:
+def test_an_answer_that_was_under_way_ends_no_pause_and_is_waited_for(amara: Page) -> None:
     open_board(amara)
     held: list[Route] = []
     amara.route("**/cells/", lambda route: held.append(route))  # noqa: PLW0108  playwright takes no method of C
@@ -100,11 +100,14 @@ def test_an_answer_that_was_under_way_ends_no_pause(amara: Page) -> None:
         amara.wait_for_timeout(20)
 
     amara.get_by_role("button", name="Pause").click()
+    amara.get_by_role("button", name="Resume").click()
+    amara.get_by_role("button", name="Pause").click()
     with amara.expect_response(is_poll):
         held[0].continue_()
 
     amara.wait_for_timeout(50)
     expect(amara.locator("#live-state")).to_have_text("Paused")
+    assert len(held) == 1  # and what is under way is asked no second time
 
 
 INK = """(canvas, name) => {

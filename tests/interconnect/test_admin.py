@@ -16,6 +16,7 @@ from interconnect.consumer.delivery import Delivery
 from interconnect.consumer.queue import uuid7
 from interconnect.models import DeadLetter, InboundMessage, Revision
 from sessions_app.models import User
+from tests import factories
 from tests.builders import adt, drain, oru
 from tests.operators import VIEW, olu, root, staff
 from vitals.models import Stay
@@ -107,6 +108,7 @@ def test_following_a_list_in_which_nothing_happens_costs_its_count_and_its_rows(
     operator: Client, url: str, queries: int, django_assert_num_queries: Any
 ) -> None:
     deliver(NO_BED)
+    factories.within_a_minute()
     tag = operator.get(f"{url}follow/")["ETag"]
 
     with django_assert_num_queries(queries):  # the person with two of rights, the count, the rows; a letter's replays
@@ -120,6 +122,7 @@ def test_a_followed_list_is_sent_anew_when_one_of_its_rows_reads_otherwise(
     operator: Client, url: str, query: str
 ) -> None:
     deliver(NO_BED)
+    factories.within_a_minute()
     tag = operator.get(f"{url}follow/{query}")["ETag"]
     DeadLetter.objects.update(state=DeadLetter.State.DISCARDED)
 

@@ -425,6 +425,7 @@ def test_new_readings_of_a_row_need_no_template(amara: Client, visit: Visit, mon
 def test_a_poll_of_a_bed_does_not_read_the_history_again(
     amara: Client, visit: Visit, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
+    factories.within_a_minute()
     amara.get(BED)
     held = amara.get(f"{BED}cells/")["ETag"]
 
