@@ -28,7 +28,8 @@ META_TTL: Final = 180_000  # ms; outlives every value and load, but not for long
 
 # KEYS 1 value 2 meta  ARGV 1 token 2 lease in ms 3 meta's TTL 4 a value the reader cannot use, or ""
 # ->  the value if there is another, else 1: load it, 0: somebody else does
-# MGET reads a key of another type as none, and the fill replaces it.
+# MGET reads a key of another type as none, and the fill replaces it. Leases do not prolong a version's life: one that
+# is too high, of before a restore, would refuse every fill for as long as anybody asks.
 TAKE_LEASE: Final = """
 local value = redis.call('MGET', KEYS[1])[1]
 if value and value ~= ARGV[4] then return value end
@@ -37,7 +38,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local held = redis.call('HGET', KEYS[2], 'until')
 if held and tonumber(held) > now then return 0 end
 redis.call('HSET', KEYS[2], 'lease', ARGV[1], 'until', string.format('%d', now + ARGV[2]))
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
+if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
 return 1
 """
 

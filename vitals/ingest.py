@@ -23,7 +23,7 @@ from vitals.identities import merge_patients, resolve_patients, update_details
 from vitals.observations import count_unknown, merge_observations, observe
 from vitals.planning import record_plans
 from vitals.stays import Moved, Span, derive_stays
-from vitals.visits import merge_visits, resolve_visits, unnumbered
+from vitals.visits import Numbered, merge_visits, resolve_visits, unnumbered
 
 
 class Arrival(NamedTuple):
@@ -99,14 +99,13 @@ def _move(moves: Sequence[tuple[int, PatientMoved]], patients: dict[Name, int]) 
     """Add the movements and return the ids of their visits."""
     if not moves:
         return set()
-    owners = {_visit_name(event, patients): patients[event.identity.key] for _, event in moves}
-    visits = resolve_visits(owners)
+    visits = resolve_visits({_visit_of(event, patients) for _, event in moves})
     named = [location for _, event in moves for location in (event.location, event.prior_location) if location]
     beds = places.resolve_beds(dict.fromkeys(named))
     rows: dict[tuple[object, ...], tuple[object, ...]] = {}
     for message_id, event in moves:
         bed_id, prior_id = beds.get(event.location), beds.get(event.prior_location)
-        key = (visits[_visit_name(event, patients)], event.kind.value, event.occurred_at, bed_id)
+        key = (visits[_visit_of(event, patients)], event.kind.value, event.occurred_at, bed_id)
         row = (*key, prior_id, event.recorded_at, message_id)
         if key not in rows or _newer(row, rows[key]):
             rows[key] = row
@@ -115,8 +114,9 @@ def _move(moves: Sequence[tuple[int, PatientMoved]], patients: dict[Name, int]) 
     return set(visits.values())
 
 
-def _visit_name(event: PatientMoved, patients: dict[Name, int]) -> Name:
-    return event.visit or unnumbered(patients[event.identity.key])
+def _visit_of(event: PatientMoved, patients: dict[Name, int]) -> Numbered:
+    pk = patients[event.identity.key]
+    return event.visit or unnumbered(pk), pk
 
 
 def _newer(row: tuple[object, ...], other: tuple[object, ...]) -> bool:

@@ -78,16 +78,22 @@ class PatientIdentifier(models.Model):
 
 
 class Visit(models.Model):
-    """One encounter, known by PV1-19, else PID-18; else the patient's one unnumbered visit."""
+    """One encounter, known by PV1-19, else PID-18; else the patient's one unnumbered visit.
+
+    A number that two patients have is a visit of each, unless a message says that it is one and whose.
+    """
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="visits")
     authority = models.CharField(max_length=227, blank=True)
     number = models.CharField(max_length=100)
     patient_at = models.DateTimeField(null=True, help_text="MSH-7 of the newest message that moved it to this patient")
     merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="merged")
+    namesake = models.BigIntegerField(
+        default=0, db_default=0, help_text="0, or the patient it was opened for where the number was another's before"
+    )
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=["number", "authority"], name="one_visit_per_number"),)
+        constraints = (models.UniqueConstraint(fields=["number", "authority", "namesake"], name="one_visit_per_name"),)
 
     def __str__(self) -> str:
         return f"Visit {self.pk}"

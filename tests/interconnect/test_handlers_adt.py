@@ -1,5 +1,7 @@
 """What ADT events do, message by message."""
 
+import itertools
+
 import pytest
 
 from interconnect.models import DeadLetter, InboundMessage
@@ -156,6 +158,64 @@ def test_a_visit_with_a_new_number_is_the_same_visit(event: str, numbers: str) -
 
     assert where() == []
     assert Stay.objects.count() == 2
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_number_that_two_patients_have_is_a_visit_of_each(order: tuple[int, ...]) -> None:
+    messages = (
+        adt("A01", "ONE", visit="1"),
+        adt("A01", "TWO", visit="1", bed="428"),
+        adt("A03", "TWO", visit="1", minutes=5),
+    )
+    for number in order:
+        push(messages[number])
+        drain()
+
+    assert (where("ONE"), where("TWO")) == (["bed427"], [])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_number_that_two_records_of_one_patient_have_is_one_visit(order: tuple[int, ...]) -> None:
+    messages = (
+        adt("A01", "OLD", visit="1"),
+        adt("A02", "NEW", visit="1", bed="428", minutes=2),
+        merge("A40", "NEW", "OLD", minutes=3),
+    )
+    for number in order:
+        push(messages[number])
+        drain()
+
+    assert where("NEW") == ["bed428"]
+    assert Stay.objects.count() == 2
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_moved_visit_is_one_in_any_order(order: tuple[int, ...]) -> None:
+    messages = (
+        adt("A01", "WRONG", visit="1"),
+        merge("A45", "RIGHT", "WRONG", visit="1", old_visit="1", minutes=2),
+        adt("A02", "RIGHT", visit="1", bed="428", minutes=3),
+    )
+    for number in order:
+        push(messages[number])
+        drain()
+
+    assert (where("RIGHT"), where("WRONG")) == (["bed428"], [])
+    assert Stay.objects.count() == 2
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+def test_whose_a_visit_is_outlives_its_number(order: tuple[int, ...]) -> None:
+    messages = (
+        adt("A01", "WRONG", visit="1"),
+        merge("A42", "WRONG", "WRONG", visit="2", old_visit="1", minutes=1),
+        merge("A45", "RIGHT", "WRONG", visit="1", old_visit="1", minutes=2),
+    )
+    for number in order:
+        push(messages[number])
+        drain()
+
+    assert (where("RIGHT"), where("WRONG")) == (["bed427"], [])
 
 
 def test_a_moved_visit_belongs_to_the_other_patient_whichever_came_first() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.builders import adt, at, drain, push
+from tests.builders import adt, at, drain, merge, push
 from vitals.models import VisitPlan
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,6 +38,14 @@ def test_of_one_batch_the_newest_statement_holds_whichever_comes_first(order: in
 
     plan = VisitPlan.objects.get()
     assert (plan.flags, plan.expected_discharge_at) == (["deaf"], None)
+
+
+def test_a_plan_goes_with_a_visit_that_is_merged() -> None:
+    push(with_pv2(adt("A01", visit="V1"), precautions="N"), merge("A42", "00427013", "x", visit="V2", old_visit="V1"))
+    drain()
+
+    plan = VisitPlan.objects.get()
+    assert (plan.visit.number, plan.flags) == ("V2", ["no-code"])
 
 
 def test_a_message_without_pv2_says_nothing_of_the_plan() -> None:

@@ -110,6 +110,17 @@ def test_a_lease_that_was_lost_fills_nothing() -> None:
     assert fence.client().get(keys.vitals(BED)) is None
 
 
+def test_a_version_from_before_a_restore_is_forgotten_however_often_the_bed_is_read() -> None:
+    fence.write([document(10**9)])
+    fence.client().delete(keys.vitals(BED))
+    fence.client().pexpire(keys.vitals_meta(BED), 1000)
+
+    token, _ = fence.take_leases({BED: b""})
+    fence.write([document(5)], token)  # refused
+
+    assert 0 < fence.client().pttl(keys.vitals_meta(BED)) <= 1000
+
+
 def test_a_second_reader_waits_for_the_first() -> None:
     token, first = fence.take_leases({BED: b""})
     _, second = fence.take_leases({BED: b""})
