@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Now
 
 from interconnect.consumer.pauses import Pause, PauseQuerySet
 from interconnect.consumer.queue_runs import QueueRun
@@ -124,9 +124,10 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         return self.filter(state=DeadLetter.State.OPEN)
 
     def replayable(self) -> "DeadLetterQuerySet":
-        """Open ones without an edit that waits for a second operator, and not too large to be read."""
-        waiting = Revision.objects.filter(consent=Revision.Consent.WAITING).values("message")
-        return self.open().exclude(message__in=waiting).exclude(error_class=TOO_LARGE)
+        """Open ones whose last edit waits for no second operator, and not too large to be read."""
+        last = Revision.objects.filter(message=OuterRef("message")).order_by("-pk").values("consent")[:1]
+        open_ones = self.open().exclude(error_class=TOO_LARGE).alias(consent=Coalesce(Subquery(last), Value("")))
+        return open_ones.exclude(consent=Revision.Consent.WAITING)
 
     def request_replay(self, by: models.Model, mode: str = "anyway") -> int:
         """Ask the worker to deliver these once more, in their original order; return how many could be."""

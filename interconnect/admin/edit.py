@@ -29,6 +29,8 @@ from interconnect.preview import forecast
 class EditForm(forms.Form):
     """The message's text, and laid over it what was typed into the cells of its grid."""
 
+    theirs: Revision | None = None  # what somebody saved while this was typed
+
     text = forms.CharField(
         max_length=EDITABLE_BYTES,
         strip=False,
@@ -36,6 +38,7 @@ class EditForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false", "autocomplete": "off", "wrap": "off"}),
     )
     reason = forms.CharField(max_length=300, required=False, label="Why", help_text="Never patient data")
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)  # the newest revision as far as the page says
     repair = forms.CharField(
         max_length=80, required=False, label="Keep as repair", help_text="A name: offered wherever this failure appears"
     )
@@ -53,6 +56,11 @@ class EditForm(forms.Form):
             raise ValidationError(str(error)) from None
         return edited
 
+    @property
+    def newest(self) -> int | str:
+        """What the page says is the newest revision, now that whoever reads it is told of `theirs`."""
+        return self.theirs.pk if self.theirs else self["seen"].value() or ""
+
     def clean_repair(self) -> str:
         name = str(self.cleaned_data["repair"])
         if Repair.objects.filter(name=name).exists():
@@ -61,7 +69,19 @@ class EditForm(forms.Form):
 
 
 SETTLED: Final = "Somebody has replayed or discarded this letter meanwhile. Nothing was saved."
+MEANWHILE: Final = (
+    "{} has saved {} while you edited. Below is what yours changes of it. Keep yours all the same, and a replay "
+    "delivers yours; theirs stays beside it."
+)
 EDIT: Final = ("interconnect.edit_deadletter", "interconnect.view_inboundmessage", "interconnect.view_deadletter")
+
+
+class EditedMeanwhile(Exception):  # noqa: N818  named for the event
+    """Somebody has saved `revision`, which the page does not know of."""
+
+    def __init__(self, revision: Revision) -> None:
+        super().__init__(revision.pk)
+        self.revision = revision
 
 
 def revisions(request: HttpRequest, message: InboundMessage) -> list[tuple[Revision, list[Change]]]:
@@ -86,7 +106,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     (current,) = as_last_edited([letter])
     try:
         tried = attempt(_chosen_repair(request), current)
-        form = EditForm(request.POST or None, initial={"text": as_text(tried)})
+        newest = letter.message.revisions.first()
+        form = EditForm(request.POST or None, initial={"text": as_text(tried), "seen": newest and newest.pk})
     except ValueError as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(page)
@@ -95,11 +116,12 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(page)
     shown = verdict(current, tried) if tried != current and not form.is_bound else {}
     if form.is_valid():
-        shown = verdict(current, form.cleaned_data["text"])
+        edited = form.cleaned_data["text"]
         if "save" in request.POST and _is_saved(request, letter, form, current):
             messages.success(request, "Kept as a revision. A replay delivers it.")
             kept = Repair.objects.filter(name=form.cleaned_data["repair"]).first()
             return HttpResponseRedirect(page_of(kept) if kept else page)
+        shown = verdict(bytes(form.theirs.raw) if form.theirs else current, edited)
     return TemplateResponse(
         request,
         "admin/interconnect/deadletter/edit.html",
@@ -120,7 +142,7 @@ def _inputs(request: HttpRequest, letter: DeadLetter, form: EditForm) -> dict[st
     posted = request.POST
     mode = posted.get("switch") or posted.get("mode") or "fields"
     if "switch" in posted and form.is_valid():
-        initial = {"text": as_text(form.cleaned_data["text"]), "reason": form.cleaned_data["reason"]}
+        initial = form.cleaned_data | {"text": as_text(form.cleaned_data["text"])}
         form, posted = EditForm(initial=initial), QueryDict()
     sections = grid(form.base, letter.error_path, posted.dict()) if mode == "fields" else []
     new_value = {"new_path": posted.get(NEW_PATH, ""), "new_value": posted.get(NEW_VALUE, "")}
@@ -151,12 +173,18 @@ def _is_saved(request: HttpRequest, letter: DeadLetter, form: EditForm, current:
             form.add_error("repair", str(error))
         except DeadLetter.DoesNotExist:
             form.add_error(None, SETTLED)
+        except EditedMeanwhile as conflict:
+            form.theirs = conflict.revision
+            form.add_error(None, MEANWHILE.format(form.theirs.edited_by, form.theirs))
     return form.is_valid()
 
 
 @transaction.atomic
 def _save(request: HttpRequest, letter: DeadLetter, given: dict[str, Any], steps: list[Step]) -> None:
     DeadLetter.objects.open().select_for_update().get(pk=letter.pk)  # not replayed meanwhile
+    newest = letter.message.revisions.select_related("edited_by").first()
+    if newest and newest.pk != given["seen"]:
+        raise EditedMeanwhile(newest)
     person = operator(request)
     edited, reason = given["text"], given["reason"]
     if steps and letter.group:

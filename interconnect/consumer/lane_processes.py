@@ -4,7 +4,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import Final
+from threading import Thread
+from typing import IO, Final, cast
 
 from epicops import systemd
 from epicops.shutdown import StopFlag
@@ -29,22 +30,26 @@ def run_lanes(number: int, arguments: Sequence[str], stop: StopFlag, tallies: di
         "--tell",
         "--lane",
     ]
-    started = [
-        subprocess.Popen([*command, str(lane), *(["--drain"] if drain and lane == 0 else [])], stdout=subprocess.PIPE)
-        for lane in range(number + 1)
-    ]
-    listeners = [gather(lane, process.stdout, tallies) for lane, process in enumerate(started) if process.stdout]
+    started: list[subprocess.Popen[bytes]] = []
+    listeners: list[Thread] = []
     try:
+        for lane in range(number + 1):
+            draining = ["--drain"] if drain and lane == 0 else []
+            started.append(process := subprocess.Popen([*command, str(lane), *draining], stdout=subprocess.PIPE))
+            listeners.append(gather(lane, cast("IO[bytes]", process.stdout), tallies))
         systemd.notify("READY=1", f"STATUS=deals out to {number} lanes")
         while not stop.requested and all(process.poll() is None for process in started):
             systemd.notify("WATCHDOG=1")
             time.sleep(POLL)
         has_drained = drain and started[0].poll() == 0
+    except OSError as error:  # EAGAIN, ENOMEM
+        raise LaneEnded(f"A lane's process cannot be started: {error.strerror}") from error
     finally:
         for process in started:
             process.terminate()
-        for process, listener in zip(started, listeners, strict=True):
+        for listener in listeners:
             listener.join()  # ends with the process, and nothing is left unread
+        for process in started:
             process.wait()
     if not stop.requested and not has_drained:
         raise LaneEnded("A lane's process ended; all of them are stopped")

@@ -80,8 +80,8 @@ class Worker:
         self._hung_seconds = hung_seconds
         self._ahead = ReadAhead()
         self._unwritten = Effects()
-        self._written_through_at = 0.0
-        self._last_beat = self._refreshed_at = float("-inf")
+        self._foreign = foreign.Foreign(client)
+        self._last_beat = self._refreshed_at = self._written_through_at = float("-inf")
         self._outage = Outage(self.name)
         self._lane = lane
         self._lanes = lane_count
@@ -213,9 +213,9 @@ class Worker:
         if time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
             whereabouts.refresh()
             self._refreshed_at = time.monotonic()
-        while not self._stop.requested and (claim := foreign.take(self._client)):
+        while not self._stop.requested and (claim := self._foreign.take()):
             self._deliver(claim.id, foreign.as_dead(claim), keys.CANARY_FOREIGN)
-            foreign.forget(self._client)
+            self._foreign.forget()
         # Looked into first: moving needs replicas, and working off the queue must not wait for them.
         moved = inbox.move(self._client) if InboxMessage.objects.exists() else 0
         return bool(replays) | bool(push_outbox(self._client)) | bool(moved)

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
-from itertools import zip_longest
-from typing import NamedTuple
+from itertools import takewhile, zip_longest
+from typing import Final, NamedTuple
 
 from interconnect.dlq.revisions import as_text
 from interconnect.finding.inspector import VISIBLE
 from interconnect.hl7.er7 import HEADERS
 from interconnect.hl7.field_names import field_name
+
+MAX_PAIRS: Final = 50_000
 
 
 class Change(NamedTuple):
@@ -78,8 +80,30 @@ def _aligned(old: list[Line], new: list[Line]) -> Iterator[Pair]:
 def _blocks(
     old: list[Line], new: list[Line], old_keys: list[str], new_keys: list[str]
 ) -> Iterator[tuple[bool, list[Line], list[Line]]]:
-    for kind, i, i_end, j, j_end in SequenceMatcher(a=old_keys, b=new_keys, autojunk=False).get_opcodes():
-        yield kind == "equal", old[i:i_end], new[j:j_end]
+    """Yield what is equal and what is not, in order; without a closer look where too much between is alike."""
+    start = _common(zip(old_keys, new_keys, strict=False))
+    rest = zip(reversed(old_keys[start:]), reversed(new_keys[start:]), strict=False)
+    i_end, j_end = len(old) - (end := _common(rest)), len(new) - end
+    yield True, old[:start], new[:start]
+    some, others = old_keys[start:i_end], new_keys[start:j_end]
+    if _pairs(some, others) > MAX_PAIRS:
+        yield False, old[start:i_end], new[start:j_end]
+    else:
+        for kind, *places in SequenceMatcher(a=some, b=others, autojunk=False).get_opcodes():
+            i, i_last, j, j_last = (start + place for place in places)
+            yield kind == "equal", old[i:i_last], new[j:j_last]
+    yield True, old[i_end:], new[j_end:]
+
+
+def _common(pairs: Iterable[tuple[str, str]]) -> int:
+    """Return how many of these begin with equal ones."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _pairs(some: list[str], others: list[str]) -> int:
+    """Return how many pairs could be made of equal ones: so long takes one step of aligning them."""
+    counted = Counter(others)
+    return sum(number * counted[key] for key, number in Counter(some).items())
 
 
 def _fields(was: Line | None, becomes: Line | None, separator: str, alone: tuple[str, str]) -> Iterator[Change]:

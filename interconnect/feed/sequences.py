@@ -4,7 +4,9 @@ MSH-13 (sequence number protocol, section 2.10.1) where it is sent, else the dig
 something else there: what they send counts as a sequence only once it has proved to be one.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from django.conf import settings
@@ -67,14 +69,15 @@ class FeedSequence(models.Model):
         self._forget(now)
 
     def _fill(self, number: int, now: int) -> bool:
-        for place in range(self.settled, len(self.gaps)):
-            first, last, at = self.gaps[place]
-            if first <= number <= last:
-                rest = (Gap(first, number - 1, at), Gap(number + 1, last, at))
-                self.gaps[place : place + 1] = [gap for gap in rest if gap.size > 0]
-                self.late += at < now
-                return True
-        return False
+        # Those of one series stand in the order of their numbers.
+        place = bisect_right(self.gaps, number, lo=self.settled, key=itemgetter(0)) - 1
+        if place < self.settled or number > self.gaps[place][1]:
+            return False
+        first, last, at = self.gaps[place]
+        rest = (Gap(first, number - 1, at), Gap(number + 1, last, at))
+        self.gaps[place : place + 1] = [gap for gap in rest if gap.size > 0]
+        self.late += at < now
+        return True
 
     def _judge(self, taken: int, out_of_step: int) -> None:
         if self.judged > MEMORY:

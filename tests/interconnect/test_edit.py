@@ -31,7 +31,10 @@ def operator(client: Client) -> Client:
 
 
 def edit(client: Client, raw: bytes, **more: str) -> Any:
-    return client.post(edit_url(), {"text": raw.decode().replace("\r", "\r\n"), **more})
+    """Post the editor's page; `seen` is the newest revision when it was opened, which is just now if left out."""
+    newest = Revision.objects.first()
+    typed = {"text": raw.decode().replace("\r", "\r\n"), "seen": str(newest.pk) if newest else ""}
+    return client.post(edit_url(), typed | more)
 
 
 def edit_url() -> str:
@@ -242,3 +245,45 @@ def test_what_was_typed_stays_where_somebody_else_has_settled_the_letter(operato
     assert 'value="the ward called"' in content
     assert not Revision.objects.exists()
     assert operator.get(edit_url()).status_code == 302
+
+
+def test_who_edits_what_somebody_else_has_edited_meanwhile_is_told_and_decides(operator: Client) -> None:
+    deliver(NO_BED)
+    ada = Client()
+    ada.force_login(staff("ada", *VIEW, "edit_deadletter"))
+    edit(ada, adt("A01", bed="428"), save="yes", reason="ada's")
+    theirs = Revision.objects.get()
+
+    answer = edit(operator, FIXED, save="yes", reason="mine", seen="")
+    words = answer.content.decode()
+
+    assert f"ada has saved {theirs} while you edited" in words
+    assert [change.before for change in answer.context["changes"]] == ["MED^428^428^EPICOPS"]
+    assert 'value="mine"' in words
+    assert Revision.objects.get() == theirs
+
+    edit(operator, FIXED, save="yes", reason="mine", seen=str(answer.context["form"].newest))
+    assert [bytes(each.raw) for each in Revision.objects.order_by("pk")] == [bytes(theirs.raw), FIXED]
+
+
+def test_a_check_hides_no_edit_of_somebody_else(operator: Client) -> None:
+    deliver(NO_BED)
+    edit(operator, adt("A01", bed="428"), save="yes", reason="first")
+
+    assert edit(operator, FIXED, check="yes", seen="").context["form"].newest == ""
+    edit(operator, FIXED, save="yes", reason="second", seen="")
+    assert Revision.objects.count() == 1
+
+
+def test_going_over_to_text_forgets_not_what_was_seen(operator: Client) -> None:
+    deliver(NO_BED)
+    edit(operator, adt("A01", bed="428"), save="yes", reason="first")
+
+    assert edit(operator, FIXED, switch="text", seen="").context["form"].newest == ""
+
+
+def test_thousands_of_equal_segments_are_aligned_soon() -> None:
+    lines = b"\rNTE|" * 20_000
+
+    assert [str(change.path) for change in changes(FIXED + lines, FIXED + b"\rZZZ|1" + lines)] == ["ZZZ[1]", "ZZZ[1]-1"]
+    assert changes(FIXED + lines, FIXED + b"\rOBX|2" + lines[:-50] + b"\rOBX|1")

@@ -50,14 +50,24 @@ def test_others_entries_between_ours_are_taken_in_their_order() -> None:
 
 def test_a_crash_before_the_entries_are_forgotten_makes_no_second_row() -> None:
     queue_client().lpush(keys.DLQ, "FAILED: Invalid message")
-    foreign.take(queue_client())
+    foreign.Foreign(queue_client()).take()
     drain()
     queue_client().lpush(keys.DLQ, "FAILED: Invalid message")
-    claim = foreign.take(queue_client())
+    claim = foreign.Foreign(queue_client()).take()
     assert claim is not None
     queue_client().lpush(keys.DLQ, "came after the crash")
-    again = foreign.take(queue_client())
+    again = foreign.Foreign(queue_client()).take()
     drain()
 
     assert again == claim
     assert InboundMessage.objects.count() == 3
+
+
+def test_what_lies_under_any_number_of_our_own_entries_is_found_too() -> None:
+    ours = foreign.OURS + "7}"
+    queue_client().rpush(keys.DLQ, *[ours] * 1100, "theirs", *[ours] * 1100)
+    finder = foreign.Foreign(queue_client())
+
+    found = [finder.take() for _ in range(10)]
+
+    assert [claim.messages for claim in found if claim] == [(b"theirs",)] * 7  # until it is forgotten

@@ -36,7 +36,8 @@ def edit(client: Client, old: str, new: str) -> DeadLetter:
     letter = DeadLetter.objects.get()
     edited = NO_BED.decode().replace("\r", "\n").replace(old, new)
     url = reverse("admin:interconnect_deadletter_edit", args=[letter.pk])
-    client.post(url, {"text": edited, "reason": "from the ward", "save": "yes", "mode": "text"})
+    seen = client.get(url).context["form"]["seen"].value() or ""
+    client.post(url, {"text": edited, "reason": "from the ward", "save": "yes", "mode": "text", "seen": seen})
     return letter
 
 
@@ -70,6 +71,14 @@ def test_an_edit_of_anything_else_counts_at_once() -> None:
     edit(in_as("ada"), "|I||", "|I|MED^427^427^EPICOPS|")
 
     assert not Revision.objects.get().is_waiting
+    assert is_replayable()
+
+
+def test_an_edit_over_one_that_waits_does_not_keep_the_letter_for_ever() -> None:
+    deliver(NO_BED)
+    edit(in_as("ada"), "00427013", "00427014")
+    edit(in_as("bea"), "|I||", "|I|MED^427^427^EPICOPS|")
+
     assert is_replayable()
 
 
