@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from audit.admin import record
 from epicops.admin_site import ExactFilter, ReadOnlyModelAdmin, operator, timestamp
 from epicops.away import away
-from vitals.comparison import SHAPES, Unequal, compare, explain, occupied_beds
+from vitals.comparison import SHAPES, NotCached, Unequal, compare, explain, occupied_beds
 from vitals.comparison_runs import ComparisonRun
 
 LOCK: Final = 0x5245_4144  # "READ": our number among PostgreSQL's advisory locks
@@ -92,11 +92,13 @@ def measure(request: HttpRequest, shape: str, samples: int) -> ComparisonRun | s
         found = compare(chosen, beds, samples)
     except Unequal:
         return "The two sides returned different data, so nothing was timed. Is a feed writing meanwhile?"
+    except NotCached:
+        return "The cache did not answer all the time: what was timed would be PostgreSQL."
     except RedisError as error:
         return f"{away(error)}: nothing was timed."
     run = ComparisonRun.objects.create(
         shape=shape,
-        title=chosen.title if len(beds) == chosen.beds else f"{chosen.title}; {len(beds)} occupied",
+        title=found.title,
         samples=samples,
         postgresql=[round(value * MICROSECONDS, 1) for value in found.postgresql],
         cache=[round(value * MICROSECONDS, 1) for value in found.cache],

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from django.db import connection
 from django.db.models import Avg, Max, Min
@@ -20,7 +20,7 @@ from django.utils import timezone
 from epicops import keys
 from vitals import documents, fence
 from vitals.cache import read_beds, read_shared, write_through
-from vitals.documents import BedVitals, Encounter, Latest, Reading
+from vitals.documents import BedVitals, Encounter, Latest, Reading, Source
 from vitals.local_copy import copies, keep_copies
 from vitals.models import Bed, Observation, Stay
 
@@ -28,14 +28,27 @@ WARD: Final = 32  # beds
 HOSPITAL: Final = 500  # beds
 START_SECONDS: Final = 2.0  # for local copies to be confirmed
 PLANS: Final = 2  # statements of a shape whose plan is told
+RENEW_SECONDS: Final = 30.0  # half of a cached document's life
 EVEN: Final = 1.2  # below this ratio nobody wins
 
 Side = Callable[[], Any]
 Found = dict[int, tuple[Reading, ...]]
 
 
+class NotCached(Exception):  # noqa: N818  a finding about the cache
+    """PostgreSQL answered for the cache, which was away or had forgotten: the times would be PostgreSQL's."""
+
+
 class Unequal(Exception):  # noqa: N818  a finding about the data
     """The two sides of a shape returned different data: timing them would compare nothing."""
+
+
+class Sides(NamedTuple):
+    """Both ways to read, and what puts the data into the cache, where it lives for a minute."""
+
+    postgresql: Side
+    cached: Side
+    renew: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,12 @@ class Comparison:
     samples: int
     postgresql: tuple[float, float, float]
     cache: tuple[float, float, float]
+    beds: int
+
+    @property
+    def title(self) -> str:
+        """What was read; of fewer beds than the shape is of, how many."""
+        return self.shape.title if self.beds == self.shape.beds else f"{self.shape.title}; {self.beds} occupied"
 
     @property
     def ratio(self) -> float:
@@ -73,21 +92,27 @@ class Comparison:
 
 
 def compare(shape: Shape, beds: Sequence[Bed], samples: int | None = None) -> Comparison:
-    """Time a shape on these occupied beds; raise Unequal when its sides disagree, RedisError without a cache."""
+    """Time a shape on these occupied beds.
+
+    Raises Unequal when its sides disagree, RedisError without a cache, NotCached when that does not answer meanwhile.
+    """
     fence.client().ping()  # readers would go to PostgreSQL without a word
     chosen = list(beds)[: shape.beds]
-    write_through([bed.pk for bed in chosen])
-    with shape.prepare(chosen) as (postgresql, cached):
-        if postgresql() != cached():
+    with shape.prepare(chosen) as sides:
+        sides.renew()
+        if sides.postgresql() != sides.cached():
             raise Unequal(shape.name)
         taken: tuple[list[float], list[float]] = ([], [])
-        number = samples or shape.samples
+        number, renewed_at = samples or shape.samples, time.monotonic()
         for _ in range(number):
-            for side, times in zip((postgresql, cached), taken, strict=True):
+            if time.monotonic() - renewed_at > RENEW_SECONDS:
+                sides.renew()
+                renewed_at = time.monotonic()
+            for side, times in zip((sides.postgresql, sides.cached), taken, strict=True):
                 started = time.perf_counter()
                 side()
                 times.append(time.perf_counter() - started)
-    return Comparison(shape, number, *(_percentiles(times) for times in taken))
+    return Comparison(shape, number, _percentiles(taken[0]), _percentiles(taken[1]), len(chosen))
 
 
 def explain(shape: Shape, beds: Sequence[Bed]) -> str:
@@ -99,8 +124,8 @@ def explain(shape: Shape, beds: Sequence[Bed]) -> str:
         statements.append(connection.ops.last_executed_query(context["cursor"], sql, parameters))
         return result
 
-    with shape.prepare(list(beds)[: shape.beds]) as (postgresql, _), connection.execute_wrapper(keep):
-        postgresql()
+    with shape.prepare(list(beds)[: shape.beds]) as sides, connection.execute_wrapper(keep):
+        sides.postgresql()
     plans = []
     with connection.cursor() as cursor:
         for statement in statements[:PLANS]:
@@ -146,22 +171,32 @@ def _readings(document: documents.Document) -> tuple[Reading, ...]:
 
 
 def _cached(beds: Sequence[Bed], read: Callable[[Sequence[Bed]], dict[int, BedVitals]] = read_shared) -> Side:
-    return lambda: {pk: vitals.readings for pk, vitals in read(beds).items()}
+    def side() -> Found:
+        found = read(beds)
+        if any(vitals.source is Source.DATABASE for vitals in found.values()):
+            raise NotCached
+        return {pk: vitals.readings for pk, vitals in found.items()}
+
+    return side
+
+
+def _renewed(bed_ids: Sequence[int]) -> Callable[[], None]:
+    return lambda: write_through(bed_ids)
 
 
 def _against(postgresql: Callable[[Sequence[int]], Found]) -> Callable[[Sequence[Bed]], Any]:
     """Pair a way to ask PostgreSQL with one MGET."""
 
     @contextmanager
-    def prepare(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
+    def prepare(beds: Sequence[Bed]) -> Iterator[Sides]:
         bed_ids = [bed.pk for bed in beds]
-        yield lambda: postgresql(bed_ids), _cached(beds)
+        yield Sides(lambda: postgresql(bed_ids), _cached(beds), _renewed(bed_ids))
 
     return prepare
 
 
 @contextmanager
-def _local(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
+def _local(beds: Sequence[Bed]) -> Iterator[Sides]:
     """Pair the ORM with this process' own copies."""
     bed_ids, cached = [bed.pk for bed in beds], _cached(beds, read_beds)
     was_started = copies.is_started  # as in a web process
@@ -170,21 +205,26 @@ def _local(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
         deadline = time.monotonic() + START_SECONDS
         while copies.is_started and not copies.is_confirmed and time.monotonic() < deadline:
             time.sleep(0.01)
-        cached()
-        yield lambda: _by_orm(bed_ids), cached
+        yield Sides(lambda: _by_orm(bed_ids), cached, _renewed(bed_ids))
     finally:
         if not was_started:
             copies.stop()
 
 
 @contextmanager
-def _aggregate(beds: Sequence[Bed]) -> Iterator[tuple[Side, Side]]:
+def _aggregate(beds: Sequence[Bed]) -> Iterator[Sides]:
     """Pair a day's extremes and means of every bed's heart rate with the same as one cached document."""
     until = timezone.now()
     patients = list(Stay.objects.filter(bed__in=beds, to_at=None).values_list("visit__patient", flat=True))
-    client, name = fence.client(), keys.HEART_RATE_SUMMARY
-    client.set(name, fence.encode(_summary(patients, until)), px=fence.TTL)
-    yield lambda: _summary(patients, until), lambda: fence.decode(cast("bytes", client.get(name)))
+    client, name, document = fence.client(), keys.HEART_RATE_SUMMARY, fence.encode(_summary(patients, until))
+
+    def cached() -> documents.Document:
+        raw = client.get(name)
+        if raw is None:
+            raise NotCached
+        return fence.decode(cast("bytes", raw))
+
+    yield Sides(lambda: _summary(patients, until), cached, lambda: client.set(name, document, px=fence.TTL))
 
 
 def _summary(patients: Sequence[int], until: datetime) -> dict[str, list[float]]:

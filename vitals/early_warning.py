@@ -33,14 +33,14 @@ class EarlyWarning:
     """What is known of a patient's NEWS2; `scored` is the newest complete set of twelve hours.
 
     `missing` says what the newest set lacks; empty when that is the one scored. One that is outdated, of an earlier
-    visit perhaps, says nothing of how the patient is now, but that the next is overdue.
+    visit perhaps, only says that the next is overdue. `not_made` says why this patient has none.
     """
 
     scored: Scored | None
     before: Scored | None
     missing: tuple[str, ...]
-    is_applicable: bool = True
     is_outdated: bool = False
+    not_made: str = ""
 
     @property
     def total(self) -> int | None:
@@ -74,9 +74,6 @@ class EarlyWarning:
 
     def is_overdue(self, now: datetime) -> bool:
         return self.due_at is not None and now > self.due_at
-
-
-NOT_APPLICABLE: Final = EarlyWarning(None, None, (), is_applicable=False)
 
 
 def is_outdated(vitals: BedVitals, now: datetime) -> bool:

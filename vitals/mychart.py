@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from audit.models import AuditEvent
 from epicops.portal import MYCHART, PortalRequest, portal_required
 from vitals.models import Observation, Patient, PatientAccount
-from vitals.news2 import is_applicable as is_adult
+from vitals.news2 import why_not
 from vitals.trend import number, read_history
 
 SHOWN_FOR: Final = timedelta(days=30)
@@ -55,7 +55,7 @@ def own_vitals(request: PortalRequest) -> HttpResponse:
     AuditEvent.objects.record("R", "mychart.view", actor=request.user, request=request, patient_id=patient.pk)
     context = {
         "told": tell(patient.pk),
-        "is_adult": is_adult(patient.birth_date, localdate()),
+        "is_adult": not why_not(patient.birth_date, localdate()),
         "history": read_history(patient.pk, now()),
         "words": WORDS,
     }

@@ -122,12 +122,12 @@ def _on_oxygen(values: Mapping[str, Decimal]) -> bool | None:
     return any(stated) if stated else None
 
 
-def is_applicable(birth_date: date | None, day: date) -> bool:
-    """Whether the score is made for this age. Pregnancy nobody tells us: the ward knows."""
-    if birth_date is None:
-        return False
+def why_not(birth_date: date | None, day: date) -> str:
+    """Say why the score is not made for this age; empty where it is."""
+    if birth_date is None or birth_date > day:
+        return "age unknown"
     years = day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
-    return years >= ADULT_YEARS
+    return "" if years >= ADULT_YEARS else f"under {ADULT_YEARS}"
 
 
 def assessed(readings: Mapping[str, tuple[datetime, Decimal]], scale: OxygenTarget.Scale) -> Assessment:

@@ -11,7 +11,7 @@ from django.utils.timezone import localdate
 from vitals.assignments import nurses_of
 from vitals.documents import Encounter
 from vitals.models import Bed, Stay, full_name
-from vitals.news2 import is_applicable
+from vitals.news2 import why_not
 from vitals.plans import Flag
 
 DAYS_UNTIL, MONTHS_UNTIL = 60, 730  # ages below are told in days, then in months, then in years
@@ -48,7 +48,10 @@ COLUMNS: Final = (  # of Found; models of 500 beds' patients would take five tim
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """A patient in a bed, since `from_at`; `age` is "67 y", "14 mo", "9 d" or empty, `nurses` are names."""
+    """A patient in a bed, since `from_at`; `age` is "67 y", "14 mo", "9 d" or empty, `nurses` are names.
+
+    `without_news2` says why the score is not made; empty where it is.
+    """
 
     patient_id: int
     visit_id: int
@@ -56,7 +59,7 @@ class Occupant:
     age: str
     sex: str
     from_at: datetime
-    has_news2: bool
+    without_news2: str
     flags: tuple[Flag, ...]
     discharge_at: datetime | None
     nurses: tuple[str, ...]
@@ -102,7 +105,7 @@ def _occupant(row: Found, nurses: tuple[str, ...], today: date) -> Occupant:
         age=age_on(today, row.birth_date),
         sex=row.sex,
         from_at=row.from_at,
-        has_news2=is_applicable(row.birth_date, today) and Flag.PREGNANT not in flags,
+        without_news2="pregnant" if Flag.PREGNANT in flags else why_not(row.birth_date, today),
         flags=flags,
         discharge_at=row.discharge_at,
         nurses=nurses,

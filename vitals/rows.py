@@ -11,7 +11,7 @@ from vitals.cache import read_beds, read_cached
 from vitals.codes import VITALS
 from vitals.course import UNKNOWN, Course, Whose, held_course, read_courses
 from vitals.documents import SHOWN, BedVitals, Encounter, Reading, Source
-from vitals.early_warning import HIGH, NOT_APPLICABLE, EarlyWarning, early_warning, is_outdated
+from vitals.early_warning import HIGH, EarlyWarning, early_warning, is_outdated
 from vitals.house import Occupants
 from vitals.models import Bed
 from vitals.occupants import Occupant
@@ -123,9 +123,15 @@ def _new_row(bed: Bed, occupants: tuple[Occupant, ...], vitals: BedVitals, cours
         Cell(vital, label, VITALS["sbp" if vital == "bp" else vital].unit, readings.get(vital))
         for vital, label in SHOWN.items()
     )
-    has_news2 = bool(occupants) and occupants[0].has_news2
-    warning = early_warning(vitals, course, is_outdated=is_old) if has_news2 else NOT_APPLICABLE
+    warning = _warning(occupants, vitals, course, is_old=is_old)
     return Row(bed, occupants, cells, vitals.source if readings else None, warning, course)
+
+
+def _warning(occupants: tuple[Occupant, ...], vitals: BedVitals, course: Course, *, is_old: bool) -> EarlyWarning:
+    not_made = occupants[0].without_news2 if occupants else "no patient"
+    if not_made:
+        return EarlyWarning(None, None, (), not_made=not_made)
+    return early_warning(vitals, course, is_outdated=is_old)
 
 
 _rows: Final[dict[int, tuple[tuple[object, ...], Row]]] = {}  # by bed: what it was made of; polls mostly find the same

@@ -1,16 +1,21 @@
 """The comparison compares the same data, or refuses to."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
+from itertools import count
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from tests import factories
 from vitals import documents, fence
-from vitals.comparison import SHAPES, Comparison, Unequal, compare, occupied_beds
+from vitals.comparison import SHAPES, Comparison, NotCached, Sides, Unequal, compare, occupied_beds
 from vitals.local_copy import copies
+from vitals.models import Bed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,6 +49,26 @@ def test_sides_that_disagree_are_not_timed() -> None:
         compare(SHAPES[0], beds, samples=2)
 
 
+@pytest.mark.parametrize("name", ["bed-sql", "day"])
+def test_postgresql_is_not_timed_as_the_cache(name: str) -> None:
+    (shape,) = (known for known in SHAPES if known.name == name)
+
+    @contextmanager
+    def prepare(beds: Sequence[Bed]) -> Iterator[Sides]:
+        with shape.prepare(beds) as sides:
+            reads = count()
+
+            def postgresql() -> Any:
+                if next(reads) == 2:
+                    fence.client().flushall()  # as a server that starts again, between two samples
+                return sides.postgresql()
+
+            yield sides._replace(postgresql=postgresql)
+
+    with pytest.raises(NotCached):
+        compare(replace(shape, prepare=prepare), occupied_beds(), samples=3)
+
+
 @pytest.mark.parametrize(
     ("postgresql", "cached", "verdict"),
     [
@@ -53,7 +78,7 @@ def test_sides_that_disagree_are_not_timed() -> None:
     ],
 )
 def test_the_verdict_says_who_wins(postgresql: float, cached: float, verdict: str) -> None:
-    assert Comparison(SHAPES[0], 9, (postgresql,) * 3, (cached,) * 3).verdict == verdict
+    assert Comparison(SHAPES[0], 9, (postgresql,) * 3, (cached,) * 3, beds=1).verdict == verdict
 
 
 def test_the_command_prints_one_line() -> None:

@@ -83,12 +83,12 @@ def test_nobody_measured_is_nobody_scored(visit: Visit) -> None:
     assert (warning.total, warning.scored, warning.due_at) == (None, None, None)
 
 
-def test_a_child_has_no_news2(visit: Visit) -> None:
+def test_a_child_has_no_news2_and_the_board_says_why(visit: Visit) -> None:
     visit.patient.birth_date = timezone.localdate() - timedelta(days=900)
     visit.patient.save()
     factories.observe(visit, status="F", **ILL)
 
-    assert not row().warning.is_applicable
+    assert "no NEWS2: under 16" in new_row_html(row(), timezone.now())
 
 
 def test_the_scale_of_a_clinicians_decision_comes_with_the_cached_set(visit: Visit) -> None:

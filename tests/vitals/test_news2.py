@@ -9,7 +9,7 @@ from django.utils.timezone import now
 
 from tests import factories
 from vitals.models import Bed, OxygenTarget
-from vitals.news2 import Incomplete, Risk, Score, assessed, is_applicable, score
+from vitals.news2 import Incomplete, Risk, Score, assessed, score, why_not
 from vitals.occupants import read_occupants
 from vitals.rows import read_rows
 
@@ -114,9 +114,9 @@ def test_heart_rate_and_pressure_alone_say_what_is_missing() -> None:
 
 
 def test_it_is_made_for_sixteen_and_over() -> None:
-    assert is_applicable(date(2010, 3, 2), date(2026, 3, 2))
-    assert not is_applicable(date(2010, 3, 3), date(2026, 3, 2))
-    assert not is_applicable(None, date(2026, 3, 2))
+    assert why_not(date(2010, 3, 2), date(2026, 3, 2)) == ""
+    assert why_not(date(2010, 3, 3), date(2026, 3, 2)) == "under 16"
+    assert why_not(None, date(2026, 3, 2)) == why_not(date(2062, 3, 2), date(2026, 3, 2)) == "age unknown"
 
 
 def together(minutes_ago: float, **values: str) -> dict[str, tuple[datetime, Decimal]]:

@@ -41,7 +41,7 @@ def test_an_occupant_has_nurses_flags_and_a_discharge() -> None:
     assert occupant.nurses == ("amara",)
     assert occupant.flags == (VisitPlan.Flag.ISOLATION,)
     assert occupant.discharge_at == factories.today(18)
-    assert occupant.has_news2
+    assert occupant.without_news2 == ""
 
 
 @pytest.mark.django_db
@@ -51,7 +51,7 @@ def test_news2_is_not_made_in_pregnancy() -> None:
 
     (occupant,) = read_occupants(Bed.objects.all())[Bed.objects.get().pk]
 
-    assert not occupant.has_news2
+    assert occupant.without_news2 == "pregnant"
 
 
 @pytest.mark.django_db

@@ -31,7 +31,7 @@ LAST: Final = '{} <span class="set">last {} {} at {}</span>'
 NOTHING: Final = mark_safe("")
 HIDDEN: Final = mark_safe(" hidden")
 CONTINUOUS: Final = mark_safe("continuous, ")
-NOT_APPLICABLE: Final = mark_safe('<span class="none">NEWS2 not applicable</span>')
+NOT_MADE: Final = '<span class="none">no NEWS2: {}</span>'
 NONE: Final = mark_safe('<span class="none" aria-hidden="true">&ndash;</span>')
 NO_READING: Final = NONE + mark_safe('<span class="hidden">no reading</span>')
 NOTHING_MEASURED: Final = mark_safe('<span class="flag">no readings yet</span>')
@@ -101,8 +101,8 @@ def due(at: datetime, now: datetime) -> str:
 @register.simple_tag
 def news2_of(warning: EarlyWarning) -> SafeString:
     """Return the score with its word, where it is going, and when it was; or what it lacks."""
-    if not warning.is_applicable:
-        return NOT_APPLICABLE
+    if warning.not_made:
+        return format_html(NOT_MADE, warning.not_made)
     if warning.scored is None:
         return _lacks(warning.missing)
     clock, word = _written(warning.scored.at)[0], escaped(warning.scored.risk)
@@ -135,7 +135,7 @@ def _went(points: int, since: SafeString) -> SafeString:
 def due_of(warning: EarlyWarning, now: datetime) -> SafeString:
     """Return when the next set is due, as a time that the page counts down by itself."""
     if warning.due_at is None:
-        return NO_SET if warning.is_applicable else NONE
+        return NONE if warning.not_made else NO_SET
     title = CONTINUOUS if warning.is_continuous else NOTHING
     return format_html(DUE, title, _written(warning.due_at)[1], escaped(due(warning.due_at, now)))
 

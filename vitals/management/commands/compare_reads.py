@@ -11,7 +11,7 @@ from rich.table import Table
 
 from epicops.arguments import between
 from epicops.away import away
-from vitals.comparison import SHAPES, Comparison, Unequal, compare, occupied_beds
+from vitals.comparison import SHAPES, Comparison, NotCached, Unequal, compare, occupied_beds
 
 MICROSECONDS = 1_000_000
 
@@ -36,6 +36,8 @@ class Command(BaseCommand):
             found = [compare(shape, beds, samples) for shape in track(chosen, disable=as_json, transient=True)]
         except Unequal as error:
             raise CommandError(f"{error}: the sides return different data; is a feed writing meanwhile?") from None
+        except NotCached:
+            raise CommandError("the cache did not answer all the time: what was timed would be PostgreSQL") from None
         except RedisError as error:
             raise CommandError(away(error)) from None
         if as_json:
@@ -53,6 +55,7 @@ def line(found: list[Comparison]) -> str:
                 "cache_us": [round(value * MICROSECONDS, 1) for value in one.cache],
                 "ratio": round(one.ratio, 2),
                 "samples": one.samples,
+                "beds": one.beds,
                 "verdict": one.verdict,
             }
             for one in found
@@ -65,5 +68,5 @@ def table(found: list[Comparison]) -> Table:
     table = Table("Shape", "PostgreSQL, µs", "Cache, µs", "Verdict", title="p50 / p95 / p99 of interleaved reads")
     for one in found:
         times = [" / ".join(f"{value * MICROSECONDS:,.0f}" for value in side) for side in (one.postgresql, one.cache)]
-        table.add_row(f"{one.shape.title} (n={one.samples})", *times, one.verdict)
+        table.add_row(f"{one.title} (n={one.samples})", *times, one.verdict)
     return table
