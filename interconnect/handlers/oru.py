@@ -1,7 +1,7 @@
 """ORU^R01: one vital sign per OBX, matched by code and system, never by label (chapter 7.4.2)."""
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -44,14 +44,35 @@ class Code(NamedTuple):
     alternate_system: str
 
 
+@dataclass(slots=True)
+class Result:
+    """One patient's part of a message: each OBX with its number in the message, counted from 1, and its OBR."""
+
+    pid: Segment
+    pv1: Segment | None = None
+    observations: list[tuple[int, Segment, Segment | None]] = field(default_factory=list)
+
+
 def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
     """Return the vital signs; of values that cannot be used the first is the problem and all are in the remark."""
-    patient = identity(required(message, "PID"))
     stated_at = readable_time(message.header, 7)
+    problems: list[MessageRejected] = []
+    events = [_measured(result, local_codes, stated_at, problems) for result in _results(message)]
+    signs = [sign for event in events for sign in event.signs]
+    if problems and not signs:
+        raise problems[0]
+    unknown = [code for event in events for code in event.unknown_codes]
+    return Interpretation(tuple(events), _remark(signs, unknown, problems), problems[0] if problems else None)
+
+
+def _measured(
+    result: Result, local_codes: LocalCodes, stated_at: datetime | None, problems: list[MessageRejected]
+) -> VitalsMeasured:
+    """Return what one patient's OBX say; those that cannot be used are added to the problems."""
+    patient = identity(result.pid)
     signs: list[VitalSign] = []
     unknown: list[UnknownCode] = []
-    problems: list[MessageRejected] = []
-    for number, segment, group in _observations(message):
+    for number, segment, group in result.observations:
         code = _code(segment.field(3), segment.encoding)
         meaning = _meaning(code, local_codes)
         if meaning is None:
@@ -61,12 +82,8 @@ def measured(message: Message, local_codes: LocalCodes) -> Interpretation:
                 signs += _signs(segment, f"OBX[{number}]", code, meaning, group, stated_at)
             except MessageRejected as problem:
                 problems.append(problem)
-    if problems and not signs:
-        raise problems[0]
-    pv1 = message.first("PV1")
-    place = location(pv1, 3) if pv1 else None
-    event = VitalsMeasured(patient, stated_at or LONG_AGO, tuple(signs), tuple(unknown), place)
-    return Interpretation((event,), _remark(signs, unknown, problems), problems[0] if problems else None)
+    place = location(result.pv1, 3) if result.pv1 else None
+    return VitalsMeasured(patient, stated_at or LONG_AGO, tuple(signs), tuple(unknown), place)
 
 
 def _remark(signs: list[VitalSign], unknown: list[UnknownCode], problems: list[MessageRejected]) -> str:
@@ -80,15 +97,23 @@ def _remark(signs: list[VitalSign], unknown: list[UnknownCode], problems: list[M
     return "; ".join(remarks)[:200] or ("" if signs else "no vital signs in this message")
 
 
-def _observations(message: Message) -> Iterator[tuple[int, Segment, Segment | None]]:
-    """Yield each OBX with its number in the message, counted from 1, and its OBR."""
-    group, count = None, 0
+def _results(message: Message) -> list[Result]:
+    """Return each patient's results: PID begins a PATIENT_RESULT, which may repeat."""
+    first, group, count = required(message, "PID"), None, 0
+    results = [result := Result(first)]
     for segment in message.segments:
-        if segment.name == "OBR":
-            group = segment
-        elif segment.name == "OBX":
+        name = segment.name
+        if name == "OBX":
             count += 1
-            yield count, segment, group
+            result.observations.append((count, segment, group))
+        elif name == "OBR":
+            group = segment
+        elif name == "PV1":
+            result.pv1 = result.pv1 or segment
+        elif name == "PID" and segment is not first:
+            results.append(result := Result(segment))
+            group = None
+    return results
 
 
 @remembered(maxsize=1024)  # every message has the same few

@@ -74,6 +74,15 @@ def test_what_is_no_plain_value_is_not_guessed(observation: str) -> None:
     assert DeadLetter.objects.get().error_path == "OBX[1]-5"
 
 
+def test_each_patients_results_are_their_own() -> None:
+    one, two = oru("ONE", hr=60).split(b"\r", 1)[1], oru("TWO", hr=120).split(b"\r", 1)[1]
+    push(adt("A01", "ONE"), adt("A01", "TWO", bed="428"), oru().split(b"\r")[0] + b"\r" + one + b"\r" + two)
+    drain()
+
+    values = Observation.objects.values_list("patient__identifiers__value", "value")
+    assert dict(values) == {"ONE": 60, "TWO": 120}
+
+
 def test_a_pressure_panel_is_two_values() -> None:
     assert kept("ST|85354-9^^LN||140/90|mmHg|||||F") == [("dbp", 90), ("sbp", 140)]
 
