@@ -13,7 +13,7 @@ from interconnect.models import HttpSender
 from interconnect.wire.ack import reply
 from interconnect.wire.intake import Intake
 from interconnect.wire.mllp import HEAD, MAX_FRAME
-from interconnect.wire.objections import NOT_STORED, OVERSIZE, Objection, of_payload
+from interconnect.wire.objections import NOT_STORED, OVERSIZE, UNFINISHED, Objection, of_payload
 from interconnect.wire.refused import Refusal, RefusalLog
 
 CONTENT_TYPE = "application/hl7-v2"
@@ -37,7 +37,7 @@ def deliver(request: HttpRequest) -> HttpResponse:
     if request.content_type != CONTENT_TYPE:
         return HttpResponse(f"Send {CONTENT_TYPE}\n", status=415, content_type="text/plain")
     raw = request.read(MAX_FRAME + 1)
-    if (no := OVERSIZE if len(raw) > MAX_FRAME else of_payload(raw)) is not None:
+    if (no := _objection(raw, int(request.META.get("CONTENT_LENGTH") or 0))) is not None:
         return _refused(raw, no, sender)
     # A new look at the inbox for each request: another process may have taken this sender's last message.
     if Intake(queue_door_client(), breaker).store([raw]):
@@ -45,12 +45,19 @@ def deliver(request: HttpRequest) -> HttpResponse:
     return _answer(reply(raw, NOT_STORED.code, error=NOT_STORED.error), STATUS_OF["AE"])
 
 
+def _objection(raw: bytes, announced: int) -> Objection | None:
+    """Say what speaks against a body. Of one that was cut off the server gives what has come, without a word."""
+    if len(raw) > MAX_FRAME:
+        return OVERSIZE
+    return UNFINISHED if len(raw) < announced else of_payload(raw)
+
+
 def _refused(raw: bytes, no: Objection, sender: HttpSender) -> HttpResponse:
     answer = reply(raw[:HEAD] if no is OVERSIZE else raw, no.code, error=no.error)
     refusals.add(Refusal(no.error.text, len(raw), raw, answer), f"HTTP {sender}"[:45])
     with suppress(DatabaseError, InterfaceError):  # kept for the next one
         refusals.flush()
-    return _answer(answer, TOO_LARGE if no is OVERSIZE else STATUS_OF["AR"])
+    return _answer(answer, TOO_LARGE if no is OVERSIZE else STATUS_OF[no.code])
 
 
 def _answer(acknowledgment: bytes | None, status: int) -> HttpResponse:

@@ -43,8 +43,12 @@ return 1
 
 
 def current(client: Redis) -> int:
-    """Return how many lanes the queue is dealt out to; 1 means that it is not."""
-    return int(client.hget(keys.CONTROL, "lanes") or 1)
+    """Return how many lanes the queue is dealt out to; 1 means that it is not.
+
+    Where somebody has written over the number there may be as many as there can be.
+    """
+    kept = client.hget(keys.CONTROL, "lanes") or b"1"
+    return number if kept.isdigit() and 1 <= (number := int(kept)) <= MOST else MOST
 
 
 def set_current(client: Redis, lanes: int) -> None:

@@ -72,10 +72,10 @@ def identifier(segment: Segment, field: int, path: str, wanted: str = "") -> Nam
     That of authority `wanted` or of a configured one before type MR, then PI, then one without a type, then any other.
     """
     if segment.repetitions(field) == 1 and (value := text(segment.get(field))):  # nearly always
-        return _whole(value, path), _authority(text(segment.get(field, 4)), text(segment.get(field, 5)))
+        return _whole(value, path), _authority(assigner(segment, field), text(segment.get(field, 5)))
     names = [
         (
-            _preference(wanted, authority := text(segment.get(field, 4, repetition=number)), kind),
+            _preference(wanted, authority := assigner(segment, field, number), kind),
             _authority(authority, kind),
             value,
         )
@@ -87,6 +87,12 @@ def identifier(segment: Segment, field: int, path: str, wanted: str = "") -> Nam
         raise missing_field("The patient has no identifier", path)
     _, authority, value = min(names)
     return _whole(value, path), authority
+
+
+def assigner(segment: Segment, field: int, repetition: int = 1) -> str:
+    """Return who assigned a number or names a place (HD, its fourth component): the name, else the universal id."""
+    name, universal_id = (text(segment.get(field, 4, part, repetition)) for part in (1, 2))
+    return name or universal_id
 
 
 def _whole(value: str, path: str) -> str:
@@ -126,7 +132,7 @@ def visit_number(segment: Segment | None, field: int) -> Name | None:
     """Return a visit or account number (CX) and who assigned it, None where there is none."""
     if segment is None or not (number := text(segment.get(field))):
         return None
-    return number[:MAX_VISIT], text(segment.get(field, 4))[:MAX_AUTHORITY]
+    return number[:MAX_VISIT], assigner(segment, field)[:MAX_AUTHORITY]
 
 
 def location(pv1: Segment, field: int) -> Location | None:
@@ -137,10 +143,10 @@ def location(pv1: Segment, field: int) -> Location | None:
 @remembered(maxsize=4096)
 def _location(field: str, encoding: Encoding) -> Location | None:
     alone = Segment(f"PV1{encoding.field}{field}", encoding)
-    unit, room, bed, facility = (text(alone.get(1, component)) for component in (1, 2, 3, 4))
+    unit, room, bed = (text(alone.get(1, component)) for component in (1, 2, 3))
     if not (unit or room or bed):
         return None
-    return Location(unit[:64], room[:64], bed[:64], facility[:227])
+    return Location(unit[:64], room[:64], bed[:64], assigner(alone, 1)[:227])
 
 
 def time(segment: Segment | None, position: int, path: str = "", *, may_be_ahead: bool = False) -> datetime | None:

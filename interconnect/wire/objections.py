@@ -30,6 +30,7 @@ SEVERAL: Final = Objection("AR", Error("100", "The frame has more than one MSH s
 NO_CONTROL_ID: Final = Objection("AR", Error("101", "MSH-10 is empty", ("MSH", "1", "10")))
 STRANGER: Final = Objection("AR", Error("103", "MSH-3 and MSH-4 name no sender of this listener", ("MSH", "1", "3")))
 OVERSIZE: Final = Objection("AR", Error("207", "The frame is larger than this receiver takes"))
+UNFINISHED: Final = Objection("AE", Error("207", "The frame has no end; send it again"))
 NOT_STORED: Final = Objection("AE", Error("207", "The message could not be stored; send it again"))
 
 OF_FAULT: Final = {
@@ -37,7 +38,7 @@ OF_FAULT: Final = {
     Fault.RESTARTED: Objection("", Error("100", "A frame began inside a frame; the first one was dropped")),
     Fault.OVERSIZE: OVERSIZE,
     Fault.DROPPED: Objection("AE", Error("207", "This receiver is short of memory; send it again")),
-    Fault.UNFINISHED: Objection("AE", Error("207", "The frame has no end; send it again")),
+    Fault.UNFINISHED: UNFINISHED,
     Fault.UNFRAMED: Objection("AR", Error("100", "The message is not framed as MLLP asks (VT message FS CR)")),
     Fault.FOREIGN: Objection("AR", Error("100", "This is not MLLP")),
 }

@@ -45,6 +45,18 @@ def test_two_quotes_clear_a_detail_and_an_empty_field_leaves_it() -> None:
     assert (patient.birth_date, patient.sex) == (None, "F")
 
 
+def test_who_assigns_numbers_and_places_may_have_a_universal_id_only() -> None:
+    one, other = (
+        adt("A01").replace(b"^EPIC^MR", b"^&%s&ISO^MR" % oid).replace(b"^EPICOPS\x7c", b"^&%s&ISO\x7c" % oid)
+        for oid in (b"1.2.3", b"1.2.4")
+    )
+    push(one, other)
+    drain()
+
+    assert sorted(PatientIdentifier.objects.values_list("authority", flat=True)) == ["1.2.3", "1.2.4"]
+    assert Patient.objects.count() == Stay.objects.values("bed").distinct().count() == 2
+
+
 def test_the_time_of_the_move_is_evn_6_and_never_pv1_44() -> None:
     moved = adt("A02", bed="428", minutes=50).replace(
         f"EVN|A02|{at(50)}".encode(), f"EVN|A02|{at(50)}||||{at(7)}".encode()

@@ -1,6 +1,9 @@
+import socket
+
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from pytest_django.live_server_helper import LiveServer
 
 from epicops.embedded.stack import Stack
 from interconnect.models import HttpSender, RefusedFrame
@@ -53,6 +56,19 @@ def test_more_than_a_frame_may_hold_is_too_large(token: str) -> None:
     status, answer = post(token, message(1) + bytes(10_500_000))
 
     assert (status, msa(answer)) == (413, ("AR", "00001"))
+
+
+def test_a_message_that_was_cut_off_on_its_way_is_no_message(token: str, live_server: LiveServer) -> None:
+    host, port = live_server.url.removeprefix("http://").split(":")
+    head = f"POST {URL} HTTP/1.0\r\nAuthorization: Bearer {token}\r\nContent-Type: application/hl7-v2\r\n"
+    with socket.create_connection((host, int(port)), 5) as connection:
+        connection.sendall(f"{head}Content-Length: {len(message(1)) + 10}\r\n\r\n".encode() + message(1))
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").read()
+
+    assert answer.split()[1] == b"503"
+    assert b"MSA|AE|00001" in answer
+    assert queued() == []
 
 
 def test_another_content_type_is_not_read(token: str) -> None:

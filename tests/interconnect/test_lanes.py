@@ -113,6 +113,19 @@ def test_before_the_number_of_lanes_changes_they_are_worked_off() -> None:
     assert lanes.current(client) == 1
 
 
+@pytest.mark.parametrize("written", ["many", "0", "-3", "1000000000"])
+def test_a_number_of_lanes_that_is_none_stops_nobody(written: str) -> None:
+    client = queue_client()
+    client.hset(keys.CONTROL, "lanes", written)
+    client.lpush(keys.lane(2), oru(minutes=1))
+    push(oru(minutes=2))
+
+    drain()
+
+    assert InboundMessage.objects.count() == 2
+    assert lanes.current(client) == 1
+
+
 def test_a_claim_that_was_committed_is_not_dealt_out(queue: InboundQueue) -> None:
     push(oru())
     claim = queue.claim(1)
