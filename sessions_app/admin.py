@@ -52,6 +52,7 @@ class UserAdmin(AuditedModelAdmin[User], DjangoUserAdmin[User]):
     intro = "Everybody who signs in anywhere. A role opens a portal; staff status and rights open these pages."
     list_display = ("username", "role", "department", "is_active", "is_staff", "last_login")
     list_filter = ("role", "is_active", "is_staff", "groups")
+    readonly_fields = ("last_login", "date_joined")
     fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Work", {"fields": ("role", "department")}))
     actions = ("remove_second_factor",)
     add_fieldsets = (*DjangoUserAdmin.add_fieldsets, ("Work", {"fields": ("role", "department")}))

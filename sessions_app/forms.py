@@ -73,6 +73,14 @@ class PasswordForm(forms.Form):
         return password
 
 
+class UnlockForm(PasswordForm):
+    """The password alone: who came back to the workstation can type it at once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].widget.attrs["autofocus"] = True
+
+
 class BreakGlassForm(PasswordForm):
     """Why somebody has to see patients of other wards."""
 

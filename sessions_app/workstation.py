@@ -17,7 +17,7 @@ from django.views.generic import FormView
 from audit.models import AuditEvent
 from epicops.portal import HYPERSPACE, PortalRequest, emergency, portal_required, sign_in
 from sessions_app.break_glass import End, close, open_glass
-from sessions_app.forms import BreakGlassForm, PasswordForm
+from sessions_app.forms import BreakGlassForm, PasswordForm, UnlockForm
 from sessions_app.live import renew
 from sessions_app.models import User
 
@@ -48,7 +48,7 @@ class Unlock(PasswordView):
     """The lock screen: the password opens the session again, under a new id and within its absolute limit."""
 
     template_name = "sessions/unlock.html"
-    form_class = PasswordForm
+    form_class = UnlockForm
     refused = "session.unlock_failed"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

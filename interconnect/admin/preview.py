@@ -13,7 +13,7 @@ from interconnect.dlq.repair import attempt
 from interconnect.models import DeadLetter, DeadLetterQuerySet, Repair
 from interconnect.preview import add_up, forecast
 
-SAMPLE = 50  # messages; each costs some ten milliseconds
+SAMPLE = 25  # messages; each costs up to ten milliseconds, and somebody waits for the page
 LATE = 20  # messages of which it is said whether newer ones were applied
 NEWER_SHOWN = 5
 SAMPLE_BYTES = 4 * 1024 * 1024
