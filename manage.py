@@ -19,7 +19,7 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
-    except (ImproperlyConfigured, EnvError) as error:
+    except (ImproperlyConfigured, EnvError, OSError) as error:
         if "--traceback" in sys.argv:
             raise
         sys.exit(f"manage.py: {error}")

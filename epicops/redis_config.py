@@ -209,11 +209,12 @@ sentinel() {{
 
 
 def manage_shell(directory: PurePosixPath) -> str:
-    """Return the shell functions for epicops' own commands, with the environment files of `directory`."""
-    return f"""manage() {{
+    """Return the shell functions for epicops' own commands, in any folder; `directory` has their environment files."""
+    return f"""manage() (
+    cd "${{EPICOPS_HOME:-/opt/epicops}}" && PATH=$PWD/.venv/bin:$PATH || exit
     env $(cat {directory}/epicops.env {directory}/admin.env) ${{DATABASE:+EPICOPS_DATABASE_URL="$DATABASE"}} \\
         python manage.py "$@"
-}}
+)
 database() {{
     url=$(sed -n 's/^EPICOPS_DATABASE_URL=//p' {directory}/epicops.env)
     if [ $# -gt 0 ]; then url=$(printf %s "$url" | sed -E "s,/[^/?]+([?]|$),/$1\\1,"); fi

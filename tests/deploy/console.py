@@ -6,13 +6,11 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.processes import PROJECT
-
 END = "__end__"
 SECONDS = 400  # for all of a runbook's commands, on a machine with other work
 
 
-def follow(text: str, environment: Mapping[str, str], folder: Path = PROJECT) -> None:
+def follow(text: str, environment: Mapping[str, str], folder: Path) -> None:
     """Run every command of a runbook, and look whether it says what is printed below it."""
     steps = [step for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL) for step in commands(block)]
     outcomes = run([step[0] for step in steps], environment, folder)
@@ -34,10 +32,11 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
 
 
 def run(lines: list[str], environment: Mapping[str, str], folder: Path) -> list[tuple[str, int]]:
-    """Run lines in one shell; return each one's output and status."""
+    """Run lines in one shell, which knows nothing of the tests' own servers; return each one's output and status."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("EPICOPS_")}
     script = "".join(f"{{ {line}\n}} 2>&1; echo {END}$?\n" for line in lines)
     with subprocess.Popen(
-        ["bash"], cwd=folder, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["bash"], cwd=folder, env={**bare, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as shell:
         try:
             printed, _ = shell.communicate(script, SECONDS)

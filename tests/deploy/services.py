@@ -62,7 +62,14 @@ class Services:
         for folder in (self.etc, programs):
             folder.mkdir()
         path = (programs, Path(binary("psql")).parent, Path(sys.executable).parent)
-        self.environment = {"PATH": ":".join(map(str, (*path, os.environ["PATH"])))}
+        self.environment = {
+            "PATH": ":".join(map(str, (*path, os.environ["PATH"]))),
+            "EPICOPS_HOME": str(PROJECT),
+            # What `psql` takes where it is told nothing: as Debian's postgres, the server's owner at its socket.
+            "PGHOST": str(self.stack.run),
+            "PGUSER": DATABASE,
+            "PGDATABASE": "postgres",
+        }
         (programs / "systemctl").write_text(SYSTEMCTL.format(root=root, units="\n".join(self._units())))
         (programs / "systemctl").chmod(0o755)
         write_sudo(programs)

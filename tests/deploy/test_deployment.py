@@ -34,11 +34,7 @@ def machine(tmp_path: Path) -> Iterator[Path]:
     processes.end(processes.daemons_under(tmp_path), signal.SIGKILL)
 
 
-def test_a_new_operator_gets_from_an_empty_machine_to_the_first_message(
-    machine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [name for name in os.environ if name.startswith("EPICOPS_")]:
-        monkeypatch.delenv(name)
+def test_a_new_operator_gets_from_an_empty_machine_to_the_first_message(machine: Path) -> None:
     ports: defaultdict[str, str] = defaultdict(lambda: str(free_port()))
 
     def here(text: str) -> str:
@@ -48,5 +44,5 @@ def test_a_new_operator_gets_from_an_empty_machine_to_the_first_message(
     site = machine / "opt/epicops/deploy/epicops.toml"
     site.write_text(here(site.read_text()))
 
-    programs = {"PATH": f"{machine}/bin:{os.environ['PATH']}"}
-    follow(here((PROJECT / "docs/deployment.md").read_text()), programs, machine)
+    environment = {"PATH": f"{machine}/bin:{os.environ['PATH']}", "EPICOPS_HOME": f"{machine}/opt/epicops"}
+    follow(here((PROJECT / "docs/deployment.md").read_text()), environment, machine)

@@ -23,12 +23,13 @@ from tests.processes import PROJECT, ManageProcess
 
 RUNBOOKS = sorted((PROJECT / "docs" / "runbooks").glob("*.md"))
 REHEARSALS = [path for path in RUNBOOKS if path.stem in ("postgres-standby", "restore", "sealing-keys")]
-OF_SERVICES = [path for path in RUNBOOKS if "manage " in path.read_text() and path not in REHEARSALS]
+OF_SERVICES = [path for path in RUNBOOKS if "$ systemctl " in path.read_text() and path not in REHEARSALS]
 OF_A_CLUSTER = RUNBOOKS[0].parent / "redis-cluster.md"
 OF_THE_TIER = [
     path for path in RUNBOOKS if path not in {*OF_SERVICES, *REHEARSALS, OF_A_CLUSTER} and "tier.sh" in path.read_text()
 ]
 UNDISTURBED = "no write fails"  # what the text of such a runbook says
+ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "EPICOPS_HOME": str(PROJECT)}
 HEADINGS = ["Symptom", "Confirm", "Act", "Verify", "Undo"]
 
 
@@ -59,8 +60,10 @@ def test_a_runbook_does_what_it_says(path: Path, tier: Tier, listener_of: Callab
     text = path.read_text().replace("/etc/epicops/tls", tier.site.tls).replace("/etc/epicops", f"{tier.root}/conf")
     if "send_mllp" in text:
         text = text.replace("--port 2575", f"--port {listener_of(tier)}")
+    settings = (f"{name}={os.environ[name]}\n" for name in ("EPICOPS_SECRET_KEY", "EPICOPS_DATABASE_URL"))
+    (tier.root / "conf" / "epicops.env").write_text("".join(settings))
     with all_the_while(partial(restart_sentinels, tier)), all_the_while(writer(tier) if UNDISTURBED in text else bool):
-        follow(text, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+        follow(text, ENVIRONMENT, tier.root)
     tier.wait_until_whole()
 
 
@@ -134,7 +137,7 @@ def test_the_runbook_of_a_cluster_does_what_it_says(tmp_path: Path) -> None:
         text = OF_A_CLUSTER.read_text().replace("/etc/epicops", f"{tier.root}/conf")
         for written, port in zip(("6380", "6381"), tier.site.servers("queue").values(), strict=True):
             text = text.replace(f":{written}", f":{port}")
-        follow(text, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+        follow(text, ENVIRONMENT, tmp_path)
         tier.wait_until_whole()
 
 
@@ -145,7 +148,7 @@ def test_the_runbooks_of_the_services_do_what_they_say(services: Services) -> No
         text = path.read_text()
         if "$ mount " not in text or os.geteuid() == 0:  # a small disk is root's to mount
             services.renew()
-            follow(services.localized(text), services.environment)
+            follow(services.localized(text), services.environment, services.root)
 
 
 @pytest.mark.slow
@@ -154,4 +157,4 @@ def test_the_runbooks_of_the_services_do_what_they_say(services: Services) -> No
 @pytest.mark.parametrize("path", REHEARSALS, ids=lambda path: path.stem)
 def test_a_rehearsal_does_what_it_says(path: Path, services: Services) -> None:
     services.renew()
-    follow(services.localized(path.read_text()), services.environment)
+    follow(services.localized(path.read_text()), services.environment, services.root)

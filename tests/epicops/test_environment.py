@@ -57,6 +57,16 @@ def test_a_command_without_its_stores_says_so_in_one_line(command: str) -> None:
     assert "hunter2" not in ended.stderr
 
 
+def test_a_command_that_may_not_write_a_file_says_so_in_one_line() -> None:
+    run = [sys.executable, str(PROJECT / "manage.py"), "edit_key_ring", "/proc/ring", "--add", "k001"]
+
+    ended = subprocess.run(run, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("manage.py: ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_server_that_cannot_be_reached_is_named_with_its_address() -> None:
     with pytest.raises(RedisError) as refused:
         connect("redis://:hunter2@127.0.0.1:1", timeout=1).ping()
