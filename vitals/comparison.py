@@ -151,7 +151,7 @@ def _by_orm(bed_ids: Sequence[int]) -> Found:
     patients = [visit.patient_id for visit in visits.values()]
     latest: dict[int, Latest] = {patient: {} for patient in patients}
     rows = Observation.objects.filter(patient__in=patients, vital__in=documents.READ)
-    rows = rows.order_by("patient", "vital", "-observed_at").distinct("patient", "vital")
+    rows = rows.order_by("patient", "vital", "-observed_at", "-sub_id").distinct("patient", "vital")
     for patient, vital, value, at, status in rows.values_list("patient", "vital", "value", "observed_at", "status"):
         latest[patient][vital] = (value, at, status)
     encounters = {bed: Encounter(visit.pk, visit.patient_id) for bed, visit in visits.items()}

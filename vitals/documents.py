@@ -204,6 +204,7 @@ LEFT JOIN LATERAL (
 CROSS JOIN unnest(%s::text[]) AS kept(vital)
 LEFT JOIN LATERAL (
   SELECT value, observed_at, status FROM vitals_observation
-  WHERE patient_id = stay.patient_id AND vital = kept.vital AND is_shown ORDER BY observed_at DESC LIMIT 1) o ON true
+  WHERE patient_id = stay.patient_id AND vital = kept.vital AND is_shown
+  ORDER BY observed_at DESC, sub_id DESC LIMIT 1) o ON true
 WHERE bed.id = ANY(%s)
 """

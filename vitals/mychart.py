@@ -73,7 +73,7 @@ def own_patient(request: PortalRequest) -> Patient:
 def tell(patient_id: int) -> list[Told]:
     """Return the newest reading of each vital of the last `SHOWN_FOR`."""
     rows = Observation.objects.filter(patient=patient_id, observed_at__gt=now() - SHOWN_FOR)
-    latest = {row.vital: row for row in rows.order_by("vital", "-observed_at").distinct("vital")}
+    latest = {row.vital: row for row in rows.order_by("vital", "-observed_at", "-sub_id").distinct("vital")}
     systolic, diastolic = latest.get("sbp"), latest.get("dbp")
     told = []
     for vital, words in WORDS.items():

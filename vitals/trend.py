@@ -125,7 +125,8 @@ def _trend(vital: str, lines: list[list[Point]], since: datetime, now: datetime)
 def _rows(observations: QuerySet[Observation]) -> tuple[HistoryRow, ...]:
     times = list(observations.order_by("-observed_at").values_list("observed_at", flat=True).distinct()[:HISTORY_ROWS])
     values: dict[datetime, dict[str, str]] = {at: {} for at in times}
-    for at, vital, value in observations.filter(observed_at__in=times).values_list("observed_at", "vital", "value"):
+    found = observations.filter(observed_at__in=times).order_by("sub_id")
+    for at, vital, value in found.values_list("observed_at", "vital", "value"):
         values[at][vital] = number(vital, value)
     return tuple(HistoryRow(at, tuple(_texts(values[at]))) for at in times)
 

@@ -18,7 +18,7 @@ from vitals.models import LONG_AGO, Observation
 
 Status = Observation.Status
 
-MAX_VALUE: Final = Decimal(10_000)
+MAX_VALUE, MAX_SENT = Decimal(10_000), Decimal(1_000_000)  # in the unit it is kept in, and in any: a weight in grams
 MAX_DIGITS: Final = 200  # of which no number needs so many
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")  # NM (chapter 2.A); Decimal takes 1_2, 1e3 and more
 # OBX-11 (table 0085) and what we keep it as. Of A, B and V (v2.8) each is a final result with a remark of the sender's.
@@ -193,11 +193,18 @@ def _value(vital: str, sent: str, unit: str, path: str, status: Observation.Stat
     else:
         number = _number(sent, f"{path}-5")
     value = _converted(vital, number, unit, f"{path}-6")
+    if abs(value) >= MAX_VALUE:
+        raise _impossible(f"{path}-5")
     return value, is_plausible(vital, value)
 
 
 def _sent_value(segment: Segment) -> str:
-    """Return OBX-5; of a structured numeric (SN, `^182`) the number, and none where it is a range or a ratio."""
+    """Return OBX-5; of a structured numeric (SN, `^182`) the number.
+
+    None where it is a range or a ratio, or repeats: of "alert" and "new confusion" neither may be left out.
+    """
+    if segment.repetitions(5) > 1:
+        return ""
     if segment.get(2) != "SN":
         return segment.get(5)
     comparator, number, separator = (segment.get(5, component) for component in (1, 2, 3))
@@ -208,9 +215,13 @@ def _number(sent: str, path: str) -> Decimal:
     if NUMBER.fullmatch(sent) is None:
         raise MessageRejected("not-a-number", "A vital sign is no number", path=path, code="102")
     value = Decimal(sent)
-    if abs(value) >= MAX_VALUE:
-        raise MessageRejected("out-of-range", "A vital sign is impossible", path=path, code="102")
+    if abs(value) >= MAX_SENT:
+        raise _impossible(path)
     return value
+
+
+def _impossible(path: str) -> MessageRejected:
+    return MessageRejected("out-of-range", "A vital sign is impossible", path=path, code="102")
 
 
 def _consciousness(sent: str, path: str) -> Decimal:

@@ -40,6 +40,7 @@ def kept(*observations: str) -> list[tuple[str, float]]:
         ("NM|59408-5^^LN||0.97|1|||||F", ("spo2", 97)),
         ("NM|8310-5^^LN||102.2|°F|||||F", ("temp", 39)),
         ("NM|29463-7^^LN||160|lb|||||F", ("weight", 72.57)),
+        ("NM|29463-7^^LN||72500|g|||||F", ("weight", 72.5)),
         ("NM|8302-2^^LN||1.82|m|||||F", ("height", 182)),
         ("NM|9269-2^^LN||15|{score}|||||F", ("gcs", 15)),
         ("NM|8310-5^^LN||102.2||||||F", ("temp", 39)),
@@ -62,6 +63,9 @@ def test_codes_and_units(observation: str, expected: tuple[str, float]) -> None:
     [
         "ST|67775-7^^LN||Absent||||||F",
         "ST|67775-7^^LN||Unable to assess||||||F",
+        "CWE|67775-7^^LN||A^Alert~C^New confusion||||||F",
+        "NM|8867-4^^LN||78~120|/min|||||F",
+        f"NM|8867-4^^LN||{'9' * 200}|/min|||||F",
         "NM|8867-4^^LN||1_20|/min|||||F",
         "NM|8867-4^^LN||1e2|/min|||||F",
         "NM|8310-5^^LN||37,5|Cel|||||F",
