@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models.functions import Length
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_list_or_404, get_object_or_404
 from django.template.response import TemplateResponse
@@ -20,7 +21,7 @@ from interconnect.dlq.changes import Change, changes, is_about_identity
 from interconnect.dlq.dead_letters import as_last_edited
 from interconnect.dlq.repair import attempt, keep
 from interconnect.dlq.repairs import Step, steps_between
-from interconnect.dlq.revisions import EDITABLE_BYTES, as_bytes, as_text
+from interconnect.dlq.revisions import EDITABLE_BYTES, TOO_LONG, as_bytes, as_text
 from interconnect.dlq.second_look import consent_for
 from interconnect.models import DeadLetter, InboundMessage, Repair, Revision
 from interconnect.preview import forecast
@@ -101,10 +102,10 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the editor; with `check` in the request what the text would do, with `save` keep it as a revision."""
     if not request.user.has_perms(EDIT):
         raise PermissionDenied
-    letter = get_object_or_404(DeadLetter.objects.select_related("message"), pk=pk)
+    letter = get_object_or_404(DeadLetter.objects.select_related("message").defer("message__raw"), pk=pk)
     page = reverse("admin:interconnect_deadletter_change", args=[pk])
-    (current,) = as_last_edited([letter])
     try:
+        current = _editable(letter)
         tried = attempt(_chosen_repair(request), current)
         newest = letter.message.revisions.first()
         form = EditForm(request.POST or None, initial={"text": as_text(tried), "seen": newest and newest.pk})
@@ -135,6 +136,15 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
             "letter": letter,
         },
     )
+
+
+def _editable(letter: DeadLetter) -> bytes:
+    """Return what a replay of the letter delivers; ValueError, before it is here, where it is too long to be edited."""
+    long = InboundMessage.objects.alias(size=Length("raw")).filter(size__gt=EDITABLE_BYTES)
+    if long.filter(pk=letter.message_id).exists():
+        raise ValueError(TOO_LONG)
+    (current,) = as_last_edited([letter])
+    return current
 
 
 def _inputs(request: HttpRequest, letter: DeadLetter, form: EditForm) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from interconnect.hl7.charsets import UTF_8
 from interconnect.hl7.er7 import declared_codec, normalize
 
 EDITABLE_BYTES: Final = 256 * 1024  # what a page can reasonably hold
+TOO_LONG: Final = "The message is too long for this page"
 
 
 class Revision(SecondLook):
@@ -34,7 +35,7 @@ class Revision(SecondLook):
 def as_text(raw: bytes) -> str:
     """Return the message with one segment a line, for people to edit; ValueError where that would lose something."""
     if len(raw) > EDITABLE_BYTES:
-        raise ValueError("The message is too long for this page")
+        raise ValueError(TOO_LONG)
     body = normalize(raw)
     try:
         text = body.decode(declared_codec(body) or UTF_8)

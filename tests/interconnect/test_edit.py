@@ -260,6 +260,7 @@ def test_who_edits_what_somebody_else_has_edited_meanwhile_is_told_and_decides(o
     assert f"ada has saved {theirs} while you edited" in words
     assert [change.before for change in answer.context["changes"]] == ["MED^428^428^EPICOPS"]
     assert 'value="mine"' in words
+    assert "autofocus" not in words  # it would scroll past what is wrong
     assert Revision.objects.get() == theirs
 
     edit(operator, FIXED, save="yes", reason="mine", seen=str(answer.context["form"].newest))
