@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
+from django.db.models import F
+
 from interconnect.sample_messages import Person, Place, adt, oru, spoil, timestamp
 from interconnect.sample_patients import VITALS, Patient
 from vitals.demo import FACILITY, WARDS, Inpatient
@@ -173,12 +175,16 @@ def generate(count: int, *, seed: int = 1, beds: int = 32, start: datetime | Non
 def leftovers() -> Iterator[bytes]:
     """Yield a discharge for each patient whom the database still has in this hospital: those of an earlier run."""
     stays = Stay.objects.filter(
-        to_at=None, bed__unit__facility=FACILITY, bed__label__regex=r"^\d+$", visit__authority=FACILITY
-    )
-    for stay in stays.select_related("visit__patient", "bed__unit").prefetch_related("visit__patient__identifiers"):
+        to_at=None,
+        bed__unit__facility=FACILITY,
+        bed__label__regex=r"^\d+$",
+        visit__authority=FACILITY,
+        visit__patient__identifiers__authority=FACILITY,
+    ).annotate(mrn=F("visit__patient__identifiers__value"))
+    for stay in stays.select_related("visit__patient", "bed__unit"):
         patient, now = stay.visit.patient, utc_now()
         person = Person(
-            mrn=patient.identifiers.all()[0].value,
+            mrn=stay.mrn,
             visit=stay.visit.number,
             family=patient.family_name,
             given=patient.given_name,

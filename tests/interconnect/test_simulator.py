@@ -218,7 +218,10 @@ def test_no_invented_patient_is_put_among_real_ones_unasked() -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("option", [("--rate", "-1"), ("--bad", "101"), ("--mllp", "nowhere"), ("--beds", "0")])
+@pytest.mark.parametrize(
+    "option",
+    [("--rate", "-1"), ("--bad", "101"), ("--mllp", "nowhere"), ("--mllp", "127.0.0.1:99999"), ("--beds", "0")],
+)
 def test_a_wrong_option_is_refused(manage: Callable[..., ManageProcess], option: tuple[str, str]) -> None:
     process = manage("simulate_hospital", *option)
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from epicops import keys
-from epicops.arguments import not_negative, positive
+from epicops.arguments import PORT, between, not_negative, positive
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag, stop_on_signal
 from interconnect.simulator import Hospital, leftovers, ticking, utc_now
@@ -88,7 +88,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = "Example: manage.py simulate_hospital --beds 8 --count 500 --rate 0 --lpush"
-        parser.add_argument("--beds", type=positive, default=32, metavar="N", help="beds, 80%% occupied (default: 32)")
+        parser.add_argument(
+            "--beds", type=between(1, 10_000), default=32, metavar="N", help="beds, 80%% occupied (default: 32)"
+        )
         parser.add_argument(
             "--rate", type=not_negative, default=5.0, metavar="R", help="messages a second; 0: all it can (default: 5)"
         )
@@ -198,4 +200,4 @@ def address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal():
         raise ArgumentTypeError("write it as HOST:PORT")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), PORT(port)
