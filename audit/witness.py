@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from audit.archive import sync
-from audit.models import AuditStream
+from audit.models import AuditEvent, AuditStream
 from audit.verify import Head
 
 
@@ -30,11 +30,26 @@ def advance(path: Path) -> None:
 
 
 def keep(path: Path, heads: Mapping[int, Head]) -> None:
-    """Note these ends. Of a stream of which a later one is known that stays: a cut since then is missed by it."""
+    """Note these ends. Of a stream of which a later one is known that stays: a cut since then is missed by it.
+
+    So does one that is no longer in the trail, however long that has grown again: it is all that tells of the cut.
+    """
     seen = read(path)
-    ahead = {pk: head for pk, head in heads.items() if pk not in seen or head.seq > seen[pk].seq}
+    ahead = {
+        pk: head
+        for pk, head in heads.items()
+        if pk not in seen or (head.seq > seen[pk].seq and _is_in_trail(pk, seen[pk]))
+    }
     if ahead:
         _write(path, seen | ahead)
+
+
+def _is_in_trail(stream: int, head: Head) -> bool:
+    """Whether the row that was a stream's end is still there, or has left the database with its month."""
+    macs = AuditEvent.objects.filter(stream_id=stream, seq=head.seq).values_list("mac", flat=True)
+    if found := list(macs):
+        return all(bytes(mac).hex() == head.mac for mac in found)
+    return AuditStream.objects.filter(pk=stream, kept_from__gt=head.seq).exists()
 
 
 def _write(path: Path, heads: Mapping[int, Head]) -> None:

@@ -240,6 +240,23 @@ def test_a_tail_cut_since_the_monitor_looked_is_missed(tmp_path: Path) -> None:
         call_command("verify_audit", witness=tmp_path / "heads")
 
 
+def test_a_tail_that_others_wrote_over_since_the_monitor_looked_is_missed(tmp_path: Path) -> None:
+    trail()
+    earlier = AuditStream.objects.get()
+    trail()
+    call_command("run_monitor", once=True, witness=tmp_path / "heads")
+
+    earlier.save()
+    with superuser() as execute:
+        execute("DELETE FROM audit_auditevent WHERE seq > 10")
+    machine_rows(20)
+    call_command("run_monitor", once=True, witness=tmp_path / "heads")
+
+    assert findings() == []
+    with pytest.raises(CommandError, match="1 findings"):
+        call_command("verify_audit", witness=tmp_path / "heads")
+
+
 @pytest.mark.parametrize("statement", ["UPDATE {} SET actor = 'ben'", "DELETE FROM {}", "TRUNCATE {}"])
 def test_every_partition_refuses_changes(statement: str) -> None:
     trail()
