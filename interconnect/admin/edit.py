@@ -131,7 +131,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
             **({} if "check" in request.POST else message_panels(request, letter.message)),
             **_inputs(request, letter, form),
             **shown,
-            "title": f"Edit {letter}",
+            "title": f"Edit dead letter #{letter.pk}",
             "opts": DeadLetter._meta,
             "letter": letter,
         },

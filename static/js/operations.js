@@ -5,6 +5,7 @@
   const ANSWER_WITHIN = 5000; // ms
   const late = document.getElementById("late");
   const silent = new Set();
+  const asking = new Set();
 
   function show(part, html) {
     const incoming = new DOMParser().parseFromString(html, "text/html").body;
@@ -18,8 +19,9 @@
   }
 
   async function poll(part) {
-    if (document.visibilityState !== "visible") return;
+    if (document.visibilityState !== "visible" || asking.has(part)) return;
     let isAnswered = false;
+    asking.add(part);
     try {
       const options = { redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN) };
       const response = await fetch(part.dataset.poll, options);
@@ -29,6 +31,7 @@
     } catch {
       // No answer: the page says so.
     }
+    asking.delete(part);
     if (isAnswered) silent.delete(part);
     else silent.add(part);
     late.hidden = silent.size === 0;
