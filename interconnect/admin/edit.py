@@ -209,18 +209,22 @@ def _save(request: HttpRequest, letter: DeadLetter, given: dict[str, Any], steps
 
 @transaction.atomic
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say as the second operator whether the newest edit of this letter counts, and return to its page."""
+    """Say as the second operator whether the edit that the page showed, the newest, counts, and return to the page."""
     if not request.user.has_perms(EDIT):
         raise PermissionDenied
     letter = get_object_or_404(DeadLetter.objects.select_related("message").select_for_update(of=("self",)), pk=pk)
+    page = HttpResponseRedirect(reverse("admin:interconnect_deadletter_change", args=[pk]))
     revision, agreed = get_list_or_404(letter.message.revisions)[0], "agree" in request.POST
+    if request.POST.get("revision") != str(revision.pk):  # nobody agrees to what they have not seen
+        messages.error(request, "Somebody has edited the letter meanwhile: look at that first.")
+        return page
     try:
         revision.decide(by=operator(request), agreed=agreed)
         _record(request, "message.edit-agree" if agreed else "message.edit-refuse", letter, revision)
         messages.success(request, f"{revision}: {revision.get_consent_display().lower()}.")
     except ValueError as error:
         messages.error(request, f"{error}.")
-    return HttpResponseRedirect(reverse("admin:interconnect_deadletter_change", args=[pk]))
+    return page
 
 
 def _record(request: HttpRequest, code: str, letter: DeadLetter, revision: Revision) -> None:

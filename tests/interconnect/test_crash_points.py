@@ -15,7 +15,7 @@ from epicops.embedded.stack import Stack
 from epicops.redis_client import queue_client
 from epicops.shutdown import StopFlag
 from interconnect.consumer.ownership import owned_queue
-from interconnect.consumer.queue import InboundQueue
+from interconnect.consumer.queue import OVERSIZE, InboundQueue
 from interconnect.models import Batch, DeadLetter, InboundMessage, Revision
 from sessions_app.models import User
 from tests.builders import adt, drain, oru, push
@@ -78,6 +78,17 @@ def test_a_worker_killed(point: str, dying_worker: Dying) -> None:
     drain()
 
     assert_applied_once()
+
+
+@pytest.mark.parametrize("point", ["in the transaction", "before the acknowledgement"])
+def test_a_worker_killed_over_what_is_too_large_to_be_read(point: str, dying_worker: Dying) -> None:
+    large = BAD + b"x" * OVERSIZE
+    push(large)
+    assert dying_worker(point).wait(30) == -9
+    drain()
+
+    assert bytes(InboundMessage.objects.get().raw) == large
+    assert not queue_client().exists(keys.INFLIGHT, keys.SLICES)
 
 
 @pytest.mark.parametrize("point", ["before the claim", "after the claim", "before the acknowledgement"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from interconnect.consumer.queue import MAX_CLAIM_BYTES, OVERSIZE, Claim, Inboun
 from interconnect.models import DeadLetter, InboundMessage
 from tests.builders import adt, drain, oru, push
 from tests.operators import root
+from tests.processes import ManageProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,3 +101,13 @@ def test_a_look_ahead_brings_no_more_than_a_claim(queue: InboundQueue) -> None:
     push(*[oru() + b"\rZZZ|" + b"x" * 1_000_000] * 10)
 
     assert sum(map(len, queue.peek(1000))) <= MAX_CLAIM_BYTES
+
+
+@pytest.mark.slow
+def test_lanes_keep_it_between_the_messages_of_its_patient(manage: Callable[..., ManageProcess]) -> None:
+    push(adt("A01", "2"), LARGE, oru("2"), oru("3"))
+
+    assert manage("consume_interconnect", "--lanes", "2", "--drain").wait(60) == 0
+    sent = InboundMessage.objects.filter(status="applied", message_type="ORU^R01").earliest("id")
+    assert bytes(InboundMessage.objects.get(status="dead").raw) == LARGE
+    assert InboundMessage.objects.get(status="dead").pk < sent.pk

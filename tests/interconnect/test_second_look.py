@@ -1,5 +1,6 @@
 """Four eyes: edits of who a patient is, and discards of many, count once a second operator has agreed."""
 
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from interconnect.dlq.discard import decide
 from interconnect.dlq.redrive import report, start, step
 from interconnect.models import DeadLetter, Discard, Redrive, Revision
 from tests.builders import adt
-from tests.interconnect.test_admin import deliver, text
+from tests.interconnect.test_admin import change_url, deliver, page, text
 from tests.operators import VIEW, staff
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +43,10 @@ def edit(client: Client, old: str, new: str) -> DeadLetter:
 
 
 def say(client: Client, row: DeadLetter | Discard, word: str) -> Any:
-    return client.post(reverse(f"admin:interconnect_{row._meta.model_name}_decide", args=[row.pk]), {word: "yes"})
+    """Answer as the row's page asks at this moment."""
+    newest = Revision.objects.first()
+    given = {word: "yes", "revision": newest.pk if newest else ""}
+    return client.post(reverse(f"admin:interconnect_{row._meta.model_name}_decide", args=[row.pk]), given)
 
 
 def discard_all(client: Client) -> Discard:
@@ -72,6 +76,19 @@ def test_an_edit_of_anything_else_counts_at_once() -> None:
 
     assert not Revision.objects.get().is_waiting
     assert is_replayable()
+
+
+def test_nobody_agrees_to_an_edit_that_came_after_the_one_they_saw() -> None:
+    deliver(NO_BED)
+    ada, bea = in_as("ada"), in_as("bea")
+    letter = edit(ada, "00427013", "00427014")
+    seen = re.findall(r'name="revision" value="(\d+)"', page(bea, change_url(letter)))
+    edit(ada, "00427013", "99999999")
+
+    url = reverse("admin:interconnect_deadletter_decide", args=[letter.pk])
+    bea.post(url, {"agree": "yes", "revision": seen[0]})
+
+    assert [revision.consent for revision in Revision.objects.all()] == ["waiting", "waiting"]
 
 
 def test_an_edit_over_one_that_waits_does_not_keep_the_letter_for_ever() -> None:
