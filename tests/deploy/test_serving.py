@@ -32,13 +32,21 @@ class Site:
     tls: ssl.SSLContext
     gunicorn: "subprocess.Popen[bytes]"
 
-    def get(self, path: str = "/healthz", method: str = "GET", timeout: float = 60, me: str = "127.0.0.1") -> int:
+    def get(
+        self,
+        path: str = "/healthz",
+        method: str = "GET",
+        body: bytes | None = None,
+        *,
+        timeout: float = 60,
+        me: str = "127.0.0.1",
+    ) -> int:
         """Return the status of a page for one at the address `me`, or 0 for none within so many seconds."""
         connection = http.client.HTTPSConnection(
             "localhost", self.port, timeout=timeout, context=self.tls, source_address=(me, 0)
         )
         try:
-            connection.request(method, path)
+            connection.request(method, path, body)
             return connection.getresponse().status
         except OSError:
             return 0
@@ -131,6 +139,12 @@ def test_a_crowd_behind_one_address_signs_in_and_a_flood_is_stopped(site: Site) 
 
 def test_https_is_known_behind_nginx(site: Site) -> None:
     assert site.get("/") == 302  # to the first page; 301 would be to https, for ever
+
+
+def test_a_message_with_a_document_in_it_gets_through(site: Site) -> None:
+    statuses = [site.get(path, "POST", bytes(3_000_000)) for path in ("/interconnect/hl7", "/hyperspace/")]
+
+    assert [status == 413 for status in statuses] == [False, True]
 
 
 def test_metrics_are_for_prometheus_and_ask_for_its_key(site: Site) -> None:
