@@ -64,13 +64,17 @@ class PatientMoved:
 
 @dataclass(frozen=True, slots=True)
 class VisitPlanned:
-    """What is planned for a visit (PV2), whole: a newer statement replaces it. `flags` are of `vitals.plans`."""
+    """What is planned for a visit (PV2) and the patient's status (PV1-15), each whole: a newer statement replaces it.
+
+    Both are flags of `vitals.plans`; `flags` is None where the message has no PV2.
+    """
 
     identity: Identity
     stated_at: datetime
     visit: Name | None
     expected_discharge_at: datetime | None
-    flags: tuple[str, ...]
+    flags: tuple[str, ...] | None
+    status: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from vitals.events import (
 )
 from vitals.identities import merge_patients, resolve_patients, update_details
 from vitals.observations import count_unknown, merge_observations, observe
-from vitals.planning import record_plans
+from vitals.planning import move_plans, record_plans
 from vitals.stays import Moved, Span, derive_stays
 from vitals.visits import Numbered, merge_visits, resolve_visits, unnumbered
 
@@ -87,7 +87,9 @@ def _merge(events: Sequence[Event], patients: dict[Name, int], effects: Effects)
         visit_ids |= places.visits_of(survivors.values())
     visits = [event for event in events if isinstance(event, VisitMerged)]
     if visits or survivors:
-        visit_ids |= merge_visits(visits, patients, survivors, effects.moved)
+        merged = merge_visits(visits, patients, survivors, effects.moved)
+        move_plans(merged)
+        visit_ids |= merged
     deleted = {patients[event.identity.key]: event.stated_at for event in events if isinstance(event, PatientDeleted)}
     if deleted:
         places.delete_patients(deleted)

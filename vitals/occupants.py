@@ -24,6 +24,7 @@ class Found(NamedTuple):
     from_at: datetime
     visit_id: int
     flags: tuple[str, ...]
+    status: tuple[str, ...]
     discharge_at: datetime | None
     patient_id: int
     family_name: str
@@ -37,6 +38,7 @@ COLUMNS: Final = (  # of Found; models of 500 beds' patients would take five tim
     "from_at",
     "visit",
     "visit__plan__flags",
+    "visit__plan__status",
     "visit__plan__expected_discharge_at",
     "visit__patient",
     "visit__patient__family_name",
@@ -90,14 +92,16 @@ def read_occupants(beds: Iterable[Bed] | None = None) -> dict[int, tuple[Occupan
     return occupants
 
 
-def _found(bed_id: int, from_at: datetime, visit_id: int, flags: list[str] | None, *rest: Any) -> Found:
-    return Found(bed_id, from_at, visit_id, tuple(flags or ()), *rest)
+def _found(
+    bed_id: int, from_at: datetime, visit_id: int, flags: list[str] | None, status: list[str] | None, *rest: Any
+) -> Found:
+    return Found(bed_id, from_at, visit_id, tuple(flags or ()), tuple(status or ()), *rest)
 
 
 @lru_cache(maxsize=5000)
 def _occupant(row: Found, nurses: tuple[str, ...], today: date) -> Occupant:
     """Return the same one as long as nothing changes: every second all of them are read again."""
-    flags = tuple(Flag(flag) for flag in row.flags)
+    flags = tuple(Flag(flag) for flag in dict.fromkeys((*row.status, *row.flags)))
     return Occupant(
         patient_id=row.patient_id,
         visit_id=row.visit_id,

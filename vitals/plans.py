@@ -7,7 +7,7 @@ from django.db import models
 
 
 class VisitPlan(models.Model):
-    """The newest statement about a visit: expected discharge (PV2-9) and flags (PV1-15, PV1-40, PV2-41)."""
+    """The newest statements about a visit: its plan (PV2-9, PV2-41, PV1-40), and the patient's status (PV1-15)."""
 
     class Flag(models.TextChoices):
         ISOLATION = "isolation", "Isolation"
@@ -23,7 +23,9 @@ class VisitPlan(models.Model):
     visit = models.OneToOneField("vitals.Visit", models.PROTECT, related_name="plan")
     expected_discharge_at = models.DateTimeField(null=True)
     flags = ArrayField(models.CharField(max_length=20, choices=Flag), default=list)
-    stated_at = models.DateTimeField(help_text="MSH-7 of the message it came in")
+    stated_at = models.DateTimeField(null=True, help_text="MSH-7 of the message with PV2")
+    status = ArrayField(models.CharField(max_length=20, choices=Flag), null=True)
+    status_at = models.DateTimeField(null=True, help_text="MSH-7 of the message that stated PV1-15")
 
     def __str__(self) -> str:
         return f"Plan of visit {self.visit_id}"

@@ -172,15 +172,6 @@ MERGE = (
         WHERE (excluded.recorded_at, coalesce(excluded.prior_bed_id, 0)) >
           (m.recorded_at, coalesce(m.prior_bed_id, 0))""",
     "DELETE FROM vitals_movement WHERE visit_id = ANY(%(old)s)",
-    """INSERT INTO vitals_visitplan AS p (visit_id, expected_discharge_at, flags, stated_at)
-        SELECT DISTINCT ON (merged.new) merged.new, expected_discharge_at, flags, stated_at
-        FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS merged(old, new)
-        JOIN vitals_visitplan ON visit_id = merged.old
-        ORDER BY merged.new, stated_at DESC
-        ON CONFLICT (visit_id) DO UPDATE SET expected_discharge_at = excluded.expected_discharge_at,
-          flags = excluded.flags, stated_at = excluded.stated_at
-        WHERE excluded.stated_at > p.stated_at""",
-    "DELETE FROM vitals_visitplan WHERE visit_id = ANY(%(old)s)",
     """UPDATE vitals_visit v SET merged_into_id = merged.new
         FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS merged(old, new)
         WHERE merged.old IN (v.id, v.merged_into_id)""",
