@@ -33,13 +33,15 @@ OUTAGE: Final = (RedisError, OSError)
 DATABASE: Final = (DatabaseError, InterfaceError)
 TRIES: Final = 4
 
-READ: Final = """SELECT generation, mode, run_id, extract(epoch FROM clock_timestamp() - since),
-  extract(epoch FROM clock_timestamp() - distrusted_at) FROM sessions_app_storestate WHERE id = 1"""
+READ: Final = """SELECT generation, mode, run_id, extract(epoch FROM clock_timestamp() - since)::float8,
+  extract(epoch FROM clock_timestamp() - distrusted_at)::float8 FROM sessions_app_storestate WHERE id = 1"""
 MAKE: Final = """INSERT INTO sessions_app_storestate (id, generation, mode, run_id) VALUES (1, 1, 'redis', '')
   ON CONFLICT DO NOTHING"""
 FALL_BACK: Final = """UPDATE sessions_app_storestate SET mode = 'fallback', since = clock_timestamp()
   WHERE id = 1 AND mode = 'redis'"""
-RAISE: Final = "UPDATE sessions_app_storestate SET generation = generation + 1, distrusted_at = clock_timestamp()"
+# By the clock: a PostgreSQL that was put back to an earlier state gives no number out again that a hash has from it.
+RAISE: Final = """UPDATE sessions_app_storestate SET distrusted_at = clock_timestamp(),
+  generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"""
 RECOVER: Final = f"{RAISE}, mode = 'redis', since = clock_timestamp() WHERE id = 1 AND mode = 'fallback'"
 OTHER_SERVER: Final = f"{RAISE}, run_id = %(id)s WHERE id = 1 AND run_id <> %(id)s"
 # The latest shards by whom they were; one that fell out of the list is only met once more.
@@ -56,12 +58,12 @@ class SessionsUnavailable(Exception):  # noqa: N818  a state of the stores, not 
 class State:
     """The row as this process knows it. `age` and `distrusted` are seconds, as of `read_at` on this process' clock."""
 
+    read_at: float = float("-inf")
     generation: int = 1
     mode: str = "redis"
     run_id: str = ""
     age: float = 0.0
     distrusted: float | None = None
-    read_at: float = float("-inf")
 
 
 class Trust:
@@ -187,17 +189,18 @@ class Trust:
 
     def _probe(self) -> None:
         """Go back to Redis if it takes writes: whatever is in it is verified from here on."""
-        marker = self.state.generation + 1
         try:
-            self.ask(lambda redis, _: redis.ping() and redis.set(keys.SESSIONS_GENERATION, marker))
+            self.ask(lambda redis, _: redis.ping() and redis.set(keys.SESSIONS_GENERATION, 0, nx=True))
         except OUTAGE:
             return
-        if self._execute(RECOVER):
-            seconds = round(self.state.age, 1)
-            logger.warning("sessions are back in redis", extra={"outage_seconds": seconds})
-            AuditEvent.objects.record("E", "sessions.recovered", actor="sessions", detail={"seconds": seconds})
+        seconds, is_mine = round(self.state.age, 1), self._execute(RECOVER)
         self._redis_from = 0.0
         self._read()
+        if is_mine:
+            logger.warning("sessions are back in redis", extra={"outage_seconds": seconds})
+            AuditEvent.objects.record("E", "sessions.recovered", actor="sessions", detail={"seconds": seconds})
+            with suppress(*OUTAGE):  # who misses it has all of them verified once more
+                self.client.set(keys.SESSIONS_GENERATION, self.state.generation)
 
     def _read(self) -> None:
         with connections[ALIAS].cursor() as cursor:
@@ -207,10 +210,7 @@ class Trust:
                 cursor.execute(MAKE)
                 cursor.execute(READ)
                 row = cursor.fetchone()
-        generation, mode, run_id, age, distrusted = row
-        self.state = State(
-            generation, mode, run_id, float(age), None if distrusted is None else float(distrusted), self._clock()
-        )
+        self.state = State(self._clock(), *row)
 
     def _execute(self, sql: str, parameters: list[Any] | dict[str, Any] | None = None) -> bool:
         with connections[ALIAS].cursor() as cursor:

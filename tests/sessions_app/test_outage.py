@@ -555,3 +555,17 @@ def test_while_redis_is_away_operators_and_who_signs_in_are_told(stack: Stack, c
     assert "Sessions are served from PostgreSQL" in client.get("/admin/").content.decode()
     assert "A part of epicops is away" in Client().get("/hyperspace/login/").content.decode()
     assert "epicops_sessions_fallback 1.0" in exposition().decode()
+
+
+def test_what_ended_stays_so_although_postgresql_was_put_back_and_forgot_a_generation(stack: Stack) -> None:
+    trust.distrust()
+    mine = session()
+    with connections[ALIAS].cursor() as cursor:  # a standby that was promoted too early, or a backup of before
+        cursor.execute("UPDATE sessions_app_storestate SET generation = generation - 1")
+    another_process()
+
+    with frozen(stack):
+        stores.end(mine, "logout")
+    until_back()
+
+    assert not is_alive(mine)
