@@ -17,6 +17,7 @@ from django.core.management import CommandError, call_command
         "sweep_sessions --every nan",
         "compare_reads --samples 1",
         "consume_interconnect --batch 0",
+        "consume_interconnect --hung-after nan",  # which would never be over
     ],
 )
 def test_a_number_out_of_range_is_refused(command: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from epicops.arguments import PORT, between
+from epicops.arguments import PORT, between, not_negative
 from epicops.redis_client import queue_client
 from epicops.shutdown import stop_on_signal
 from interconnect.consumer.lane_processes import LaneEnded, run_lanes
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--hung-after",
-            type=float,
+            type=not_negative,
             default=HUNG_SECONDS,
             metavar="SECONDS",
             help=f"as a standby, replace an owner that has been silent for so long (default {HUNG_SECONDS:.0f})",
