@@ -131,10 +131,11 @@ def test_a_crowd_behind_one_address_signs_in_and_a_flood_is_stopped(site: Site) 
         return set(people.map(lambda _: site.get("/hyperspace/login/", method, timeout=2), range(number)))
 
     with ThreadPoolExecutor(90) as people:
-        looking, crowd, flood = statuses("GET", 90), statuses("POST", 15), statuses("POST", 90)
+        looking, crowd = statuses("GET", 90), statuses("POST", 15)
+        is_stopped = any(429 in statuses("POST", 90) for _ in range(5))  # a busy machine floods slowly
 
     assert 429 not in looking | crowd  # what epicops says to them is another matter
-    assert 429 in flood
+    assert is_stopped
 
 
 def test_https_is_known_behind_nginx(site: Site) -> None:
