@@ -135,10 +135,10 @@ MERGE = (
     """UPDATE vitals_patient p SET merged_into_id = merged.new
        FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS merged(old, new)
        WHERE merged.old IN (p.id, p.merged_into_id)""",
+    f"UPDATE vitals_patientidentifier SET patient_id = merged.new, is_former = true {OF_THE_OLD}",  # noqa: S608
     *(
         f"UPDATE {table} SET patient_id = merged.new {OF_THE_OLD}"  # noqa: S608  the tables are ours
         for table in (
-            "vitals_patientidentifier",
             "vitals_visit",
             "vitals_assignment",
             "vitals_oxygentarget",

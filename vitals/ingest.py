@@ -90,10 +90,8 @@ def _merge(events: Sequence[Event], patients: dict[Name, int], effects: Effects)
         merged = merge_visits(visits, patients, survivors, effects.moved)
         move_plans(merged)
         visit_ids |= merged
-    deleted = {patients[event.identity.key]: event.stated_at for event in events if isinstance(event, PatientDeleted)}
-    if deleted:
-        places.delete_patients(deleted)
-        visit_ids |= places.visits_of(deleted)
+    if deletions := [event for event in events if isinstance(event, PatientDeleted)]:
+        visit_ids |= places.visits_of(places.delete_patients(deletions))
     return visit_ids
 
 

@@ -69,6 +69,9 @@ class PatientIdentifier(models.Model):
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="identifiers")
     authority = models.CharField(max_length=227, blank=True)
     value = models.CharField(max_length=64)
+    is_former = models.BooleanField(
+        default=False, db_default=False, help_text="Of a record that was merged into this patient's"
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["value", "authority"], name="one_patient_per_identifier"),)

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils.text import slugify
 
 from epicops.bulk import columns_of, reading_cursor
-from vitals.events import Location, Name, VitalsMeasured
+from vitals.events import Location, Name, PatientDeleted, VitalsMeasured
 from vitals.models import Bed, Unit
 
 PRESENCE: Final = "v.patient_id, s.bed_id, s.visit_id, s.from_at, b.key, u.code, b.room, b.label, u.facility"
@@ -80,14 +80,23 @@ def visits_of(patient_ids: Iterable[int]) -> set[int]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def delete_patients(deleted: Mapping[int, datetime]) -> None:
-    """Note that these persons were deleted (A29); their rows stay, for the audit."""
+def delete_patients(deletions: Iterable[PatientDeleted]) -> set[int]:
+    """Note that these persons were deleted (A29); return their ids. Their rows stay, for the audit.
+
+    What is deleted under the number of a record that was merged into another one is that record, not the other.
+    """
+    rows = [(*event.identity.key, event.stated_at) for event in deletions]
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE vitals_patient p SET deleted_at = greatest(p.deleted_at, n.at)
-               FROM unnest(%s::bigint[], %s::timestamptz[]) AS n(id, at) WHERE p.id = n.id""",
-            columns_of(deleted.items(), 2),
+               FROM (SELECT i.patient_id, max(w.at) AS at
+                     FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) AS w(value, authority, at)
+                     JOIN vitals_patientidentifier i USING (value, authority)
+                     WHERE NOT i.is_former GROUP BY i.patient_id) n
+               WHERE p.id = n.patient_id RETURNING p.id""",
+            columns_of(rows, 3),
         )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def resolve_beds(locations: Collection[Location]) -> dict[Location | None, int]:

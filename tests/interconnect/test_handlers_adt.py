@@ -1,11 +1,12 @@
 """What ADT events do, message by message."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
 from interconnect.models import DeadLetter, InboundMessage
-from tests.builders import adt, at, drain, merge, oru, push
+from tests.builders import NINE, adt, at, drain, merge, oru, push
 from vitals.models import Movement, Observation, Patient, PatientIdentifier, Stay, Visit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,6 +44,25 @@ def test_two_quotes_clear_a_detail_and_an_empty_field_leaves_it() -> None:
 
     patient = Patient.objects.get()
     assert (patient.birth_date, patient.sex) == (None, "F")
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_deletion_of_a_record_that_was_merged_away_is_not_its_survivors(
+    order: tuple[int, ...], *, together: bool
+) -> None:
+    sent = [adt("A01", "1", visit="V1"), merge("A40", "1", "2", minutes=5), adt("A29", "2", minutes=6)]
+    push(*(sent[place] for place in order))
+    drain(200 if together else 1)
+
+    assert where("1") == ["bed427"]
+
+
+def test_of_two_deletions_that_come_together_the_later_holds() -> None:
+    push(adt("A01"), adt("A29", minutes=9), adt("A29", minutes=5))
+    drain()
+
+    assert Stay.objects.get().to_at == NINE + timedelta(minutes=9)
 
 
 def test_who_assigns_numbers_and_places_may_have_a_universal_id_only() -> None:
