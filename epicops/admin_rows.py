@@ -64,6 +64,8 @@ def _column(changes: ChangeList, name: str, label: str) -> tuple[str, Cell]:
 
 def _reader(changes: ChangeList, name: str) -> Cell | None:
     """Return what reads a cell's value; None where it takes more than that to show it."""
+    if name == "__str__":
+        return str
     try:
         field: Any = changes.lookup_opts.get_field(name)
     except FieldDoesNotExist:

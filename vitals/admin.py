@@ -38,7 +38,7 @@ class UnitAdmin(AuditedModelAdmin[Unit]):
     list_display = ("code", "facility", "name")
     fields = ("facility", "code", "name", "staff")
     readonly_fields = ("facility", "code")
-    filter_horizontal = ("staff",)
+    autocomplete_fields = ("staff",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -185,6 +185,7 @@ class AssignmentAdmin(AuditedModelAdmin[Assignment]):
     intro = "Who looks after whom. Charge nurses plan it in Hyperspace; an assignment is ended, never removed."
     list_display = ("id", "nurse", "patient", "from_at", "to_at")
     list_select_related = ("nurse", "patient")
+    autocomplete_fields = ("nurse",)
     raw_id_fields = ("patient",)
     list_filter = ("to_at",)
 

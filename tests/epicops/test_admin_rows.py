@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.templatetags.admin_list import items_for_result
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.template.loader import render_to_string
 from django.test import Client
 from pytest_django.asserts import assertHTMLEqual
@@ -25,6 +25,7 @@ def hospital(client: Client) -> None:
     client.force_login(operators.root())
     hostile = factories.person("<b>&", ward="<A>")
     factories.signed_in(Client(), hostile)
+    Group.objects.create(name="<i>")
     BreakGlass.objects.create(user=hostile, reason="cover", explanation="  ", until="2026-11-23T12:00Z")
     AuditEvent.objects.record("E", "sessions.fallback", actor="<sessions>")
     factories.observe(factories.admit(factories.bed(), "O'Neill"), hr=78)
@@ -41,6 +42,7 @@ def hospital(client: Client) -> None:
         "/admin/vitals/stay/",
         "/admin/vitals/observation/",
         "/admin/vitals/unit/",
+        "/admin/auth/group/",
         "/admin/sessions_app/user/?o=2.-6",
     ],
 )
