@@ -93,5 +93,6 @@ def close_break_glass(request: PortalRequest) -> HttpResponse:
     """Close the emergency access of this session."""
     if reference := emergency(request):
         close(Q(pk=reference), End.OWNER, actor=request.user, request=request)
+        request.session.pop("glass", None)  # or the same fields, written into the hash by hand, would open it again
         messages.success(request, "The emergency access is closed.")
     return redirect("hyperspace:units")

@@ -112,6 +112,18 @@ def test_emergency_access_written_into_the_hash_opens_nothing(nurse: Client, ref
     assert not BreakGlass.objects.exists()
 
 
+def test_an_emergency_access_that_was_closed_is_not_opened_again_by_its_own_fields(nurse: Client) -> None:
+    given = {"reason": "treatment", "explanation": "", "password": factories.PASSWORD}
+    nurse.post("/hyperspace/break-glass/", given)
+    until, reference = stored(nurse, "bg_until"), stored(nurse, "bg_ref")
+    nurse.post("/hyperspace/break-glass/close/")
+
+    write(nurse, bg_until=until, bg_ref=reference)
+
+    assert nurse.get(UNITS).status_code == 200
+    assert not stored(nurse, "bg_until")
+
+
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"3 o'clock"])
 def test_what_is_no_time_or_no_text_is_no_error(nurse: Client, value: bytes) -> None:
     write(nurse, bg_until=value, department=value)
