@@ -20,10 +20,15 @@ class PinnedTLS:
     certfile: str | None
     keyfile: str | None
     host: str
+    _sock: Any
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
         context = client_context(self.ca_certs, self.certfile, self.keyfile)
         return context.wrap_socket(sock, server_hostname=self.host)
+
+    def certificate_ends(self) -> float:
+        """Return until when (Unix time) the certificate is valid that the server has shown to this connection."""
+        return ssl.cert_time_to_seconds(self._sock.getpeercert()["notAfter"])
 
 
 class TLSConnection(PinnedTLS, redis.SSLConnection):

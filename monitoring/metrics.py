@@ -19,6 +19,7 @@ from epicops.redis_shards import shards
 from interconnect.feed.silence import silent
 from interconnect.models import Feed
 from interconnect.status import Queue
+from monitoring.certificates import days_left
 from monitoring.health import ROLES, answer
 from monitoring.status import Status, Totals, status
 from sessions_app.models import SessionRecord
@@ -68,6 +69,9 @@ METRICS: Final = {  # docs/monitoring.md has each of them; a test compares
     "epicops_redis_keyspace_hits_total": Spec(COUNTER, "role", "keyspace_hits"),
     "epicops_redis_keyspace_misses_total": Spec(COUNTER, "role", "keyspace_misses"),
     "epicops_redis_rejected_connections_total": Spec(COUNTER, "role", "rejected_connections"),
+    "epicops_certificate_days_left": Spec(
+        GAUGE, "certificate", "Days until it ends: what Redis servers show, the CAs, and our own"
+    ),
 }
 Value = tuple[str, str, float]  # metric, label's value, value
 
@@ -109,6 +113,8 @@ def values() -> Iterator[Value]:
     for role, client in ROLES.items():
         if infos := answer(partial(info_of, client)):
             yield from of_servers(role, infos)
+    for certificate, days in days_left():
+        yield "epicops_certificate_days_left", certificate, days
 
 
 def of_queue(queue: Queue, now: Status) -> Iterator[Value]:

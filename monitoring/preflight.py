@@ -14,6 +14,7 @@ from epicops.redis_client import Redis
 from epicops.redis_shards import is_spread, shards
 from epicops.redis_url import parse
 from interconnect.consumer.ownership import TransactionPooling, refuse_transaction_pooling
+from monitoring.certificates import RENEW, days_left
 from monitoring.health import ROLES, is_migrated
 from monitoring.metrics import EVICTION
 
@@ -161,6 +162,9 @@ def of_settings() -> Iterator[Finding]:
     yield Finding(ENCRYPTION, "EPICOPS_DEBUG is off", not settings.DEBUG, "its error pages show patients' data")
     is_https = not settings.EPICOPS_PLAIN_HTTP
     yield Finding(ENCRYPTION, "EPICOPS_PLAIN_HTTP is off", is_https, "pages and logins travel in the clear")
+    for certificate, days in days_left():
+        condition = f"the certificate of {certificate} is valid for {days:.0f} days"
+        yield Finding(AVAILABILITY, condition, days > RENEW, "renew it: docs/runbooks/certificate-rotation.md")
     has_key = bool(settings.EPICOPS_AUDIT_KEY)
     yield Finding(AUDIT, "EPICOPS_AUDIT_KEY is set", has_key, "a new signing key would end verification")
 
