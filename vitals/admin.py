@@ -40,6 +40,9 @@ class UnitAdmin(AuditedModelAdmin[Unit]):
     readonly_fields = ("facility", "code")
     autocomplete_fields = ("staff",)
 
+    class Media:
+        js = ("js/autocomplete.js",)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -188,6 +191,9 @@ class AssignmentAdmin(AuditedModelAdmin[Assignment]):
     autocomplete_fields = ("nurse",)
     raw_id_fields = ("patient",)
     list_filter = ("to_at",)
+
+    class Media:
+        js = ("js/autocomplete.js",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Assignment | None = None) -> tuple[str, ...]:
         return ("nurse", "patient", "from_at") if obj else ()
